@@ -1,0 +1,32 @@
+"""How bad it is, and how much the environment matters."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad a finding is, worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Tier(StrEnum):
+    """How much an environment matters, least first."""
+
+    DEVELOPMENT = "development"
+    QA = "qa"
+    STAGING = "staging"
+    PREPROD = "preprod"
+    PRODUCTION = "production"
+
+
+class Destructiveness(StrEnum):
+    """What acting may cost: nothing that undo cannot return, a visible interruption, or data."""
+
+    REVERSIBLE = "reversible"
+    DISRUPTIVE = "disruptive"
+    DESTRUCTIVE = "destructive"
