@@ -1,15 +1,15 @@
 """What can go wrong, as types that answer three questions: did anything change, may it be tried again, who wakes up.
 
-    BackstopError
-    ├── RecoveryRefused      nothing was changed; the hint says what to do first
-    │   ├── AlreadyHandled   another live run is working on the same incident
-    │   └── LeaseHeld        another incident holds the environment
-    ├── NoWayBack            this way cannot help (no proven release, no backup, no package): the next rung may
-    ├── StepFailed           a step failed for good; something may have changed
-    │   └── TransientFailure the same step may succeed if tried again (throttling, 5xx, a lost connection)
-    ├── LeaseLost            somebody else took over: stop at once, change nothing more
-    └── NotRecovered         acted, but the environment is not proven healthy: a person is paged
-        └── UndoFailed       and going back failed too: the worst case, paged at once
+BackstopError
+├── RecoveryRefused      nothing was changed; the hint says what to do first
+│   ├── AlreadyHandled   another live run is working on the same incident
+│   └── LeaseHeld        another incident holds the environment
+├── NoWayBack            this way cannot help (no proven release, no backup, no package): the next rung may
+├── StepFailed           a step failed for good; something may have changed
+│   └── TransientFailure the same step may succeed if tried again (throttling, 5xx, a lost connection)
+├── LeaseLost            somebody else took over: stop at once, change nothing more
+└── NotRecovered         acted, but the environment is not proven healthy: a person is paged
+    └── UndoFailed       and going back failed too: the worst case, paged at once
 """
 
 from __future__ import annotations

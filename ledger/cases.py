@@ -1,0 +1,221 @@
+"""A case: one run's hold on one open incident. Everything it writes is fenced by its lease."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ledger import leases, timeline
+from ledger.database import Ledger
+from ledger.models import IncidentRow, PlanRow, StepRow
+from rules.errors import LeaseLost, RecoveryRefused
+from rules.outcomes import Effect, Phase, Verification
+from rules.plans import Plan
+from rules.redaction import redact
+
+current_case: ContextVar[Case | None] = ContextVar("current_case", default=None)
+"""The case the running code works for; the frame sets it, actions need it."""
+
+
+def now() -> datetime:
+    """The ledger's clock: UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Case:
+    """One run's hold on an incident. `fence` is 0 for a rehearsal, which holds nothing and may not act."""
+
+    ledger: Ledger
+    incident_id: str
+    scenario: str
+    environment: str
+    fence: int
+    lease_seconds: float
+    resumed: bool = False
+    rehearsal: bool = False
+    phase: Phase = Phase.DETECT
+    acting: bool = False
+    plan_id: int | None = None
+    lost: threading.Event = field(default_factory=threading.Event)
+    _safe_until: float = 0.0
+
+    @contextlib.contextmanager
+    def writing(self, what: str) -> Iterator[Session]:
+        """A fenced transaction: it commits only while the lease is ours.
+
+        Raises:
+            LeaseLost: another run took over.
+        """
+        with self.ledger.session(f"{self.phase.value}: {what}") as session:
+            started = time.monotonic()
+            self._prove(session)
+            yield session
+        self._safe_until = started + self.lease_seconds
+
+    def _prove(self, session: Session) -> None:
+        if self.rehearsal:
+            return
+        if self.lost.is_set():
+            raise LeaseLost(f"The lease of {self.environment} was lost.", hint="Another run has taken over.")
+        leases.check_and_renew(session, self.environment, self.fence, now(), self.lease_seconds)
+
+    def record(self, kind: str, text: str, data: dict[str, Any] | None = None) -> None:
+        """Write one timeline entry in the current phase."""
+        with self.writing(f"{kind}") as session:
+            self.append(session, kind, text, data)
+
+    def append(self, session: Session, kind: str, text: str, data: dict[str, Any] | None = None) -> None:
+        """The same within a transaction of the caller's."""
+        timeline.append(
+            session,
+            self.incident_id,
+            at=now(),
+            phase=self.phase,
+            kind=kind,
+            text=text,
+            data=data,
+            fence=self.fence,
+        )
+
+    def enter(self, phase: Phase, text: str = "") -> None:
+        """Move to a phase and write it down."""
+        self.phase = phase
+        with self.writing(f"enter {phase.value}") as session:
+            self.incident(session).phase = phase.value
+            self.append(session, "phase", text or phase.value)
+
+    def incident(self, session: Session) -> IncidentRow:
+        """This case's incident row."""
+        return session.get_one(IncidentRow, self.incident_id)
+
+    def pin(self, plan: Plan) -> None:
+        """Pin a plan: from here on a resumed run acts on it and decides nothing anew."""
+        with self.writing("pin the plan") as session:
+            row = PlanRow(
+                incident_id=self.incident_id,
+                rung=plan.rung,
+                digest=plan.digest,
+                body=redact(plan.model_dump(mode="json")),
+                pinned_at=now(),
+            )
+            session.add(row)
+            session.flush()
+            self.incident(session).plan_id = self.plan_id = row.id
+            self.append(
+                session,
+                "decision",
+                plan.title,
+                {"digest": plan.digest, "rung": plan.rung, "reasons": list(plan.reasons)},
+            )
+
+    def mark_plan(self, state: str, reason: str = "") -> None:
+        """Say what became of the pinned plan: acting, verified, failed, undone or void."""
+        with self.writing(f"plan is {state}") as session:
+            row = session.get_one(PlanRow, self.plan_id)
+            row.state = state
+            if state == "acting":
+                row.acting_at = row.acting_at or now()
+            else:
+                row.ended_at = now()
+            self.append(session, "plan", f"{row.rung}: {state}" + (f" ({reason})" if reason else ""))
+
+    def keep_verification(self, verification: Verification) -> None:
+        """Write the checks of a verification."""
+        with self.writing("verification") as session:
+            self.incident(session).verification = redact(verification.model_dump(mode="json"))
+            for check in verification.checks:
+                self.append(
+                    session,
+                    "check",
+                    f"{check.name}: {check.verdict.value}. {check.reason}",
+                    check.model_dump(mode="json"),
+                )
+
+    def intend(self, action: str, subject: str, attempt: int) -> int:
+        """Write that an action is about to act, and return the journal entry's id.
+
+        Raises:
+            RecoveryRefused: the case may not act now: a rehearsal, or outside acting and undoing.
+            LeaseLost: another run took over.
+        """
+        if self.rehearsal or not self.acting:
+            raise RecoveryRefused(
+                f"{action} on {subject} was called while the incident may not act.",
+                hint="This is a fault of the flow: only a rung's act and undo may call actions.",
+            )
+        while True:
+            with self.writing(f"{action} {subject}: intent") as session:
+                step = StepRow(
+                    incident_id=self.incident_id,
+                    plan_id=self.plan_id,
+                    fence=self.fence,
+                    phase=self.phase.value,
+                    action=action,
+                    subject=redact(subject),
+                    attempt=attempt,
+                    intent_at=now(),
+                )
+                session.add(step)
+                session.flush()
+                number = step.id
+            if time.monotonic() < self._safe_until:
+                return number
+            # We were stopped for longer than the lease lives: whoever waited may have taken over since.
+
+    def conclude(self, step: int, effect: Effect | None, error: str = "") -> None:
+        """Write what an action did, or why it failed."""
+        with self.writing("result") as session:
+            row = session.get_one(StepRow, step)
+            row.result_at = now()
+            if effect is None:
+                row.result, row.error = "failed", redact(error)
+                self.append(session, "step", f"{row.action} {row.subject}: failed. {error}")
+                return
+            row.result = "changed" if effect.changed else "unchanged"
+            row.effect = redact(effect.model_dump(mode="json"))
+            told = (
+                f"{effect.before} → {effect.after}"
+                if effect.changed and effect.after
+                else effect.detail or effect.after
+            )
+            self.append(
+                session, "step", f"{row.action} {row.subject}: {row.result}" + (f", {told}" if told else "")
+            )
+
+    @contextlib.contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Renew the lease in the background until the block ends; sets `lost` when it was taken over."""
+        if self.rehearsal:
+            yield
+            return
+        stop = threading.Event()
+
+        def renew() -> None:
+            while not stop.wait(self.lease_seconds / 3):
+                try:
+                    with self.ledger.session() as session:
+                        leases.check_and_renew(
+                            session, self.environment, self.fence, now(), self.lease_seconds
+                        )
+                except LeaseLost:
+                    self.lost.set()
+                    return
+                except RecoveryRefused:
+                    continue  # the ledger is away; the next write of the case itself will say so
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=5)

@@ -1,0 +1,78 @@
+"""Who holds a lease, and whether that process can be proven dead."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from rules.values import Frozen
+
+
+class Holder(Frozen):
+    """One process. `started` is its creation time in Unix seconds: a pid alone is reused."""
+
+    host: str
+    boot: str
+    namespace: str
+    pid: int
+    started: float
+    user: str = ""
+    flow_run_id: str = ""
+
+    def __str__(self) -> str:
+        run = f", flow run {self.flow_run_id}" if self.flow_run_id else ""
+        return f"{self.user}@{self.host} pid {self.pid}{run}"
+
+
+def this_process(flow_run_id: str = "") -> Holder:
+    """The calling process, as a holder."""
+    pid = os.getpid()
+    host, boot, namespace = _place()
+    started = psutil.Process(pid).create_time()
+    return Holder(
+        host=host,
+        boot=boot,
+        namespace=namespace,
+        pid=pid,
+        started=started,
+        user=_user(),
+        flow_run_id=flow_run_id,
+    )
+
+
+def is_dead(holder: Holder) -> bool | None:
+    """True: proven dead. False: alive. None: it is out of sight (another host), only its lease can tell."""
+    host, boot, namespace = _place()
+    if holder.host != host:
+        return None
+    if holder.boot != boot:
+        return True  # the machine was restarted since
+    if holder.namespace != namespace:
+        return None
+    try:
+        process = psutil.Process(holder.pid)
+        if abs(process.create_time() - holder.started) > 1:
+            return True
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+@cache
+def _place() -> tuple[str, str, str]:
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    started = boot.read_text().strip() if boot.exists() else str(int(psutil.boot_time()))
+    namespace = os.readlink("/proc/self/ns/pid") if sys.platform == "linux" else ""
+    return socket.gethostname(), started, namespace
+
+
+@cache
+def _user() -> str:
+    return psutil.Process().username()

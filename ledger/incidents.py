@@ -1,0 +1,197 @@
+"""Opening, taking over, closing and reading incidents."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import escalations, leases, timeline
+from ledger.cases import Case, now
+from ledger.database import Ledger
+from ledger.holders import Holder
+from ledger.models import IncidentRow, LeaseRow, PlanRow
+from rules.errors import AlreadyHandled
+from rules.outcomes import Ending, Phase
+from rules.plans import Plan
+from rules.redaction import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known when an incident is opened. `budget_seconds` is the runbook's promise."""
+
+    scenario: str
+    environment: str
+    tier: str
+    budget_seconds: float
+    rehearsal: bool = False
+    opened_by: str = ""
+    reason: str = ""
+    alarm_id: str | None = None
+    flow_run_id: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def new_id(at: datetime) -> str:
+    """An incident id that sorts by time and can be read out on the phone, e.g. `inc-20260131-0312-k7qd2m`."""
+    letters = "abcdefghjkmnpqrstuvwxyz23456789"
+    return f"inc-{at:%Y%m%d-%H%M}-" + "".join(secrets.choice(letters) for _ in range(6))
+
+
+def open_case(ledger: Ledger, opening: Opening, holder: Holder, lease_seconds: float) -> Case:
+    """Open an incident with its environment's lease, or take over an open one whose holder is gone.
+
+    Raises:
+        AlreadyHandled: a live run works on the same scenario in the same environment.
+        LeaseHeld: another scenario's incident holds the environment.
+    """
+    if opening.rehearsal:
+        return _rehearsal(ledger, opening, lease_seconds)
+    with ledger.session("open the incident") as session:
+        lease = leases.locked_row(session, opening.environment)  # also keeps two openers apart
+        row = open_row(session, opening.scenario, opening.environment)
+        at = now()
+        if row and lease.incident_id == row.id and leases.is_alive(lease, at):
+            raise AlreadyHandled(
+                f"{row.id} is being handled by {Holder.model_validate(lease.holder)}.",
+                hint=f"Follow it with `backstop show {row.id}`.",
+            )
+        resumed = row is not None
+        if row is None:
+            row = _new_row(opening, at)
+            session.add(row)
+            session.flush()
+        fence = leases.acquire(session, opening.environment, row.id, holder, at, lease_seconds)
+        case = Case(
+            ledger,
+            row.id,
+            opening.scenario,
+            opening.environment,
+            fence,
+            lease_seconds,
+            resumed=resumed,
+            phase=Phase(row.phase),
+            plan_id=row.plan_id,
+        )
+        if resumed:
+            row.runs += 1
+            row.flow_run_id = opening.flow_run_id or row.flow_run_id
+            case.append(session, "resume", f"taken over by {holder} with fencing number {fence}")
+        else:
+            _open_entry(case, session, opening, holder)
+    return case
+
+
+def _rehearsal(ledger: Ledger, opening: Opening, lease_seconds: float) -> Case:
+    with ledger.session("open the rehearsal") as session:
+        row = _new_row(opening, now())
+        session.add(row)
+        session.flush()
+        case = Case(ledger, row.id, opening.scenario, opening.environment, 0, lease_seconds, rehearsal=True)
+        _open_entry(case, session, opening, None)
+    return case
+
+
+def _new_row(opening: Opening, at: datetime) -> IncidentRow:
+    return IncidentRow(
+        id=new_id(at),
+        scenario=opening.scenario,
+        environment=opening.environment,
+        tier=opening.tier,
+        rehearsal=opening.rehearsal,
+        opened_at=at,
+        opened_by=redact(opening.opened_by),
+        reason=redact(opening.reason),
+        alarm_id=opening.alarm_id,
+        flow_run_id=opening.flow_run_id,
+        parameters=redact(opening.parameters),
+        budget_seconds=opening.budget_seconds,
+        phase=Phase.DETECT.value,
+    )
+
+
+def _open_entry(case: Case, session: Session, opening: Opening, holder: Holder | None) -> None:
+    told = (
+        "rehearsal opened"
+        if opening.rehearsal
+        else f"incident opened by {holder}, fencing number {case.fence}"
+    )
+    data = {"requested_by": opening.opened_by, "reason": opening.reason, "alarm": opening.alarm_id}
+    case.append(session, "opened", told, data)
+
+
+def close_case(case: Case, ending: Ending, reason: str, hint: str, seconds: dict[Phase, float]) -> None:
+    """Close the incident, cancel its escalations when nobody is needed any more, and give the lease back."""
+    with case.writing("close the incident") as session:
+        row = case.incident(session)
+        row.ending, row.ending_reason, row.ending_hint = ending.value, redact(reason), redact(hint)
+        row.closed_at = now()
+        row.seconds = {phase.value: round(taken, 3) for phase, taken in seconds.items()}
+        case.append(session, "ending", f"{ending.value}: {reason}", {"hint": hint} if hint else None)
+        if ending in (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED):
+            escalations.cancel_all(session, case.incident_id, now())
+        if not case.rehearsal:
+            leases.release(session, case.environment, case.fence)
+
+
+def open_row(session: Session, scenario: str, environment: str) -> IncidentRow | None:
+    """The open incident of a scenario in an environment, if there is one."""
+    wanted = select(IncidentRow).where(
+        IncidentRow.scenario == scenario,
+        IncidentRow.environment == environment,
+        IncidentRow.closed_at.is_(None),
+        IncidentRow.rehearsal.is_(False),
+    )
+    return session.scalars(wanted).first()
+
+
+def pinned_plan(case: Case) -> tuple[Plan, PlanRow] | None:
+    """The plan this incident is bound to, with its row, or None when nothing was decided yet."""
+    with case.ledger.reading() as session:
+        row = session.get(PlanRow, case.plan_id) if case.plan_id else None
+        return (Plan.model_validate(row.body), row) if row else None
+
+
+def tried_rungs(case: Case) -> set[str]:
+    """The rungs whose plan already failed or was undone in this incident: the ladder goes on after them."""
+    with case.ledger.reading() as session:
+        rows = session.scalars(select(PlanRow).where(PlanRow.incident_id == case.incident_id))
+        return {row.rung for row in rows if row.state in ("failed", "undone")}
+
+
+def listed(
+    session: Session, *, environment: str | None = None, open_only: bool = False, most: int = 50
+) -> list[IncidentRow]:
+    """The newest incidents first."""
+    wanted = select(IncidentRow).order_by(IncidentRow.opened_at.desc()).limit(most)
+    if environment:
+        wanted = wanted.where(IncidentRow.environment == environment)
+    if open_only:
+        wanted = wanted.where(IncidentRow.closed_at.is_(None))
+    return list(session.scalars(wanted))
+
+
+def orphaned(session: Session, at: datetime) -> list[IncidentRow]:
+    """Open incidents whose run is dead: nobody alive holds their lease."""
+    rows = session.scalars(
+        select(IncidentRow).where(IncidentRow.closed_at.is_(None), IncidentRow.rehearsal.is_(False))
+    )
+    found = []
+    for row in rows:
+        lease = session.get(LeaseRow, row.environment)
+        if lease is None or lease.incident_id != row.id or not leases.is_alive(lease, at):
+            found.append(row)
+    return found
+
+
+def attach_alarm(session: Session, incident_id: str, text: str, data: dict[str, Any] | None = None) -> None:
+    """Note on an open incident's timeline that a further alarm arrived."""
+    row = session.get_one(IncidentRow, incident_id)
+    timeline.append(
+        session, incident_id, at=now(), phase=Phase(row.phase), kind="alarm", text=text, data=data
+    )

@@ -1,0 +1,94 @@
+"""An incident's timeline: every phase, decision and its reason, each entry chained to the one before by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ledger.models import IncidentRow, TimelineRow
+from rules.outcomes import Phase
+from rules.redaction import redact
+
+GENESIS = "0" * 64
+
+
+def append(
+    session: Session,
+    incident_id: str,
+    *,
+    at: datetime,
+    phase: Phase,
+    kind: str,
+    text: str,
+    data: dict[str, Any] | None = None,
+    fence: int = 0,
+) -> TimelineRow:
+    """Add one entry, redacted, at the end of the chain. The caller's transaction commits it."""
+    session.get(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
+    last = session.scalars(
+        select(TimelineRow)
+        .where(TimelineRow.incident_id == incident_id)
+        .order_by(TimelineRow.number.desc())
+        .limit(1)
+    ).first()
+    row = TimelineRow(
+        incident_id=incident_id,
+        number=last.number + 1 if last else 1,
+        at=at,
+        fence=fence,
+        phase=phase.value,
+        kind=kind,
+        text=redact(text),
+        data=redact(data or {}),
+        previous=last.hash if last else GENESIS,
+    )
+    row.hash = entry_hash(row)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def entries(session: Session, incident_id: str, after: int = 0) -> list[TimelineRow]:
+    """The entries with a number above `after`, in order."""
+    wanted = select(TimelineRow).where(TimelineRow.incident_id == incident_id, TimelineRow.number > after)
+    return list(session.scalars(wanted.order_by(TimelineRow.number)))
+
+
+def broken_at(session: Session, incident_id: str) -> int | None:
+    """The number of the first entry that does not fit its chain, or None when it is whole."""
+    previous, number = GENESIS, 0
+    for row in entries(session, incident_id):
+        number += 1
+        if row.number != number or row.previous != previous or row.hash != entry_hash(row):
+            return number
+        previous = row.hash
+    return None
+
+
+def entry_hash(row: TimelineRow) -> str:
+    """SHA-256 over the entry and the hash before it."""
+    told = [
+        row.incident_id,
+        row.number,
+        row.at.isoformat(timespec="microseconds"),
+        row.fence,
+        row.phase,
+        row.kind,
+        row.text,
+        row.data,
+        row.previous,
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def incidents_with_a_broken_chain(session: Session) -> list[str]:
+    """Every incident whose timeline was altered; for `backstop doctor`."""
+    ids = session.scalars(
+        select(TimelineRow.incident_id).group_by(TimelineRow.incident_id).order_by(func.min(TimelineRow.id))
+    )
+    return [incident for incident in list(ids) if broken_at(session, incident) is not None]
