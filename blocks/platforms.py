@@ -1,0 +1,151 @@
+"""What is deployed in an environment, and how it is rolled back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from blocks.secret_reference import SecretReference
+from blocks.strict_block import StrictBlock
+from blocks.terraform_workspace import TerraformWorkspace
+from rules.names import BucketName, FunctionName
+from rules.values import Frozen
+
+
+class LambdaFunction(Frozen):
+    """One function of the service."""
+
+    name: FunctionName = Field(
+        title="Function", description="Its name in AWS, for instance prod-sentiment-dashboard."
+    )
+    package: FunctionName = Field(
+        title="Package", description="Its name in the package key, for instance dashboard."
+    )
+    alias: FunctionName | None = Field(
+        default=None,
+        title="Alias",
+        description="The alias callers use; empty: they call the function itself.",
+    )
+
+
+class HealthEndpoint(Frozen):
+    """One address that says whether the service is healthy, and which release answers."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", title="Name")
+    function: FunctionName | None = Field(
+        default=None,
+        title="Function",
+        description="The function whose URL is called when no address is given.",
+    )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s@]{1,400}$",
+        title="Address",
+        description="Without the path; no user name in it.",
+    )
+    path: str = Field(default="/health", pattern=r"^/[^\s#]{0,200}$", title="Path")
+    header: str = Field(
+        default="X-API-Key", pattern=r"^[A-Za-z0-9-]{1,64}$", title="Header that carries the key"
+    )
+    key: SecretReference | None = Field(
+        default=None, title="Key", description="Where the key is kept; empty: none is sent."
+    )
+    status_field: str = Field(default="status", title="Field of the answer that says how it is")
+    healthy: str = Field(default="healthy", title="What that field says when all is well")
+    release_field: str | None = Field(
+        default="release",
+        title="Field of the answer that names the release",
+        description="Empty: it names none.",
+    )
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60, title="Longest wait for an answer, in seconds")
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> HealthEndpoint:
+        if not self.url and not self.function:
+            raise ValueError("a health endpoint needs `url`, or the `function` whose URL is called")
+        return self
+
+
+class LambdaPlatform(StrictBlock):
+    """A service of Lambda functions, deployed by Terraform from packages in a bucket."""
+
+    _block_type_name = "Terraform and Lambda platform (Backstop)"
+    _block_type_slug = "backstop-lambda-platform"
+    _description = "A service of Lambda functions deployed by Terraform, and what proves it healthy."
+
+    kind: Literal["lambda"] = Field(default="lambda", title="Kind of platform")
+    functions: Annotated[list[LambdaFunction], Field(min_length=1, title="Functions")]
+    artifact_bucket: BucketName = Field(title="Bucket of the packages")
+    package_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9{}._/-]{1,300}$")] = Field(
+        default="{function}/lambda-{release}.zip",
+        title="Key of a package",
+        description="{function} stands for the function's package name, {release} for the release.",
+    )
+    health: list[HealthEndpoint] = Field(default_factory=list, title="Health endpoints")
+    alarm_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,200}$")] | None = Field(
+        default=None,
+        title="Alarm prefix",
+        description="All alarms whose names begin with it speak for the service.",
+    )
+    terraform: TerraformWorkspace = Field(title="Terraform")
+    health_passes: int = Field(
+        default=3,
+        ge=1,
+        le=50,
+        title="Healthy answers in a row",
+        description="That many prove an endpoint healthy.",
+    )
+    health_interval_seconds: float = Field(default=2.0, gt=0, le=60, title="Seconds between two looks")
+    alarm_clear_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        le=1800,
+        title="Alarms clear for, in seconds",
+        description="Every alarm must have been green without a break for so long.",
+    )
+    verify_timeout_seconds: float = Field(
+        default=180.0,
+        gt=0,
+        le=3600,
+        title="Longest verification, in seconds",
+        description="Then the next way is tried.",
+    )
+
+    @field_validator("package_key")
+    @classmethod
+    def _names_both(cls, key: str) -> str:
+        for placeholder in ("{function}", "{release}"):
+            if placeholder not in key:
+                raise ValueError(f"the package key must contain {placeholder}")
+        bare = key.replace("{function}", "").replace("{release}", "")
+        if "{" in bare or "}" in bare or ".." in bare or key.startswith("/"):
+            raise ValueError("the package key knows {function} and {release} only, and no `..`")
+        return key
+
+    @model_validator(mode="after")
+    def _names_known_functions(self) -> LambdaPlatform:
+        names = [function.name for function in self.functions]
+        if len(set(names)) != len(names):
+            raise ValueError("a function is named twice")
+        for endpoint in self.health:
+            if endpoint.function is not None and endpoint.function not in names:
+                raise ValueError(
+                    f"health endpoint `{endpoint.name}` names the unknown function `{endpoint.function}`"
+                )
+        return self
+
+    def function(self, name: str) -> LambdaFunction:
+        """The function of that name; KeyError when the platform has none."""
+        for function in self.functions:
+            if function.name == name:
+                return function
+        raise KeyError(name)
+
+    def package_location(self, function: LambdaFunction, release: str) -> str:
+        """The key of a function's package of a release. Both names must have been checked."""
+        return self.package_key.replace("{function}", function.package).replace("{release}", release)
+
+
+Platform = LambdaPlatform
+"""Every platform an environment can have; others join as a union."""

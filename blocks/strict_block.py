@@ -1,0 +1,31 @@
+"""The base of every block: an unknown key is an error, because Prefect would keep it silently."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, model_validator
+
+_PREFECT_KEYS = frozenset({"block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous"})
+"""What Prefect itself puts beside a block's own fields when it stores or loads one."""
+
+
+class StrictBlock(Block):
+    """A block that holds settings, never acts, and refuses misspelt keys."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = set(cls.model_fields)
+        for key in data:
+            if key not in known and key not in _PREFECT_KEYS:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f" Did you mean `{near[0]}`?" if near else f" Known keys: {', '.join(sorted(known))}."
+                raise ValueError(f"unknown key `{key}` in {cls.__name__}.{hint}")
+        return data

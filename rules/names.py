@@ -1,0 +1,65 @@
+"""The names that reach a command line, a path or a key: what they may look like."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+from rules.errors import RecoveryRefused
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+"""Lower case letters, digits and hyphens: it becomes part of paths, keys and artifact names."""
+
+ReleaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+"""A commit or a version: it reaches git, Terraform and S3 keys, and never starts with a hyphen."""
+
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+RegionName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+){1,2}-[0-9]$")]
+AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+
+
+def _never_upwards(path: str) -> str:
+    if ".." in path:
+        raise ValueError("a path may not contain `..`")
+    return path
+
+
+RelativePath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._][A-Za-z0-9._/-]{0,199}$"), AfterValidator(_never_upwards)
+]
+"""A path inside a repository: never absolute, never upwards, never an option."""
+
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def release_name(text: str) -> str:
+    """The release's name, checked.
+
+    Raises:
+        RecoveryRefused: it cannot be the name of a release.
+    """
+    if not _RELEASE.fullmatch(text) or ".." in text:
+        raise RecoveryRefused(
+            f"{text[:90]!r} cannot be the name of a release.",
+            hint="A release is a commit or a version: letters, digits, dot, underscore and hyphen.",
+        )
+    return text
+
+
+def commit_id(text: str) -> str:
+    """The full id of a commit, checked.
+
+    Raises:
+        RecoveryRefused: it is not a full commit id.
+    """
+    if not _COMMIT.fullmatch(text):
+        raise RecoveryRefused(
+            f"{text[:90]!r} is not a commit id.", hint="A full commit id has 40 (or 64) hexadecimal digits."
+        )
+    return text
