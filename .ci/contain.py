@@ -15,6 +15,7 @@ Standard library only: it runs before anything is installed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -115,7 +116,7 @@ def reap(wanted: int) -> int | None:
 
 
 def end_descendants() -> list[str]:
-    """End every process below this one: a second by itself, 5 after SIGTERM, then SIGKILL. Return what they were."""
+    """End every process below this one (1 s by itself, 5 s after SIGTERM, SIGKILL); return what they were."""
     settle = time.monotonic() + 1.0
     while (alive := descendants()) and time.monotonic() < settle:
         pause()
@@ -160,17 +161,21 @@ def descendants() -> list[int]:
 def command_line(pid: int) -> str:
     """What a process was started as, cut to one readable line; empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:150]
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+            .strip()[:150]
+        )
     except OSError:
         return ""
 
 
 def send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process that may have ended meanwhile."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def came_from_terminal(received: signal.struct_siginfo) -> bool:
@@ -184,7 +189,7 @@ def adopt_orphans() -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Call Linux's prctl(2); the standard library has no name for it."""
+    """Call prctl of Linux; the standard library has no name for it."""
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 PLUGINS = ("tests.postgres", "tests.sandbox_fixtures", "tests.prefect_server")
 pytest_plugins = [name for name in PLUGINS if importlib.util.find_spec(name)]
 
-# Nothing of whoever runs the tests: no credentials, no regions, no settings, no Prefect profile. Before any import.
+# Nothing of whoever runs the tests: no credentials, no settings, no Prefect profile. Before any import.
 KEPT = {"BACKSTOP_SWEEP", "BACKSTOP_PICTURES"}
 for _name in [name for name in os.environ if name.startswith(("AWS_", "BACKSTOP_", "PREFECT_", "TF_"))]:
     if _name not in KEPT:

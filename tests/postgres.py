@@ -49,7 +49,9 @@ class Cluster:
 
     def run(self, statement: str) -> None:
         """Run one statement as the superuser."""
-        with psycopg.connect(host=str(self.folder), user="backstop", dbname="postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            host=str(self.folder), user="backstop", dbname="postgres", autocommit=True
+        ) as connection:
             connection.execute(statement.encode())
 
     def stop(self) -> None:
@@ -70,12 +72,20 @@ def start_cluster() -> Cluster:
         pytest.fail("No PostgreSQL under /usr/lib/postgresql; `make test` installs Debian's package.")
     programs = found[-1].parent
     owner = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    folder = Path(tempfile.mkdtemp(prefix="backstop-pg-"))  # short: a socket's path has 107 characters at most
+    folder = Path(
+        tempfile.mkdtemp(prefix="backstop-pg-")
+    )  # short: a socket's path has 107 characters at most
     os.chown(folder, owner.pw_uid, owner.pw_gid)
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    initdb = [programs / "initdb", "-D", folder / "data", "-U", "backstop", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    words = f"-D {folder}/data -U backstop -A trust -E UTF8 --no-sync"
     made = subprocess.run(
-        initdb, user=owner.pw_uid, group=owner.pw_gid, env=environment, capture_output=True, text=True, check=False
+        [str(programs / "initdb"), *words.split()],
+        user=owner.pw_uid,
+        group=owner.pw_gid,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         pytest.fail(f"initdb failed: {made.stderr}")
@@ -91,7 +101,7 @@ def start_cluster() -> Cluster:
     flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [programs / "postgres", "-D", folder / "data", *flags],
+            [str(programs / "postgres"), "-D", str(folder / "data"), *flags],
             user=owner.pw_uid,
             group=owner.pw_gid,
             env=environment,
@@ -107,9 +117,9 @@ def start_cluster() -> Cluster:
             cluster.run("SELECT 1")
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
-                words = (folder / "server.log").read_text()
+                log_text = (folder / "server.log").read_text()
                 cluster.stop()
-                pytest.fail(f"PostgreSQL did not start: {words}")
+                pytest.fail(f"PostgreSQL did not start: {log_text}")
             time.sleep(0.05)
         else:
             return cluster
@@ -138,7 +148,7 @@ def postgres_url(postgres: Cluster) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once SQLite's and once PostgreSQL's: the ledger keeps its word on both."""
+    """The URL of an empty database, once SQLite's and once PostgreSQL's: the ledger is tested on both."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")

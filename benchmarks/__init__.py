@@ -1,0 +1,1 @@
+"""What Backstop promises about time, measured: `make bench`."""
