@@ -192,6 +192,15 @@ class Case:
             )
 
     @contextlib.contextmanager
+    def may_act(self) -> Iterator[None]:
+        """Allow actions until the block ends."""
+        self.acting = True
+        try:
+            yield
+        finally:
+            self.acting = False
+
+    @contextlib.contextmanager
     def kept_alive(self) -> Iterator[None]:
         """Renew the lease in the background until the block ends; sets `lost` when it was taken over."""
         if self.rehearsal:

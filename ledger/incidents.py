@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +15,14 @@ from ledger import escalations, leases, timeline
 from ledger.cases import Case, now
 from ledger.database import Ledger
 from ledger.holders import Holder
-from ledger.models import IncidentRow, LeaseRow, PlanRow
+from ledger.models import IncidentRow, LeaseRow, StepRow
 from rules.errors import AlreadyHandled
-from rules.outcomes import Ending, Phase
-from rules.plans import Plan
+from rules.outcomes import Ending, Finding, Phase
 from rules.redaction import redact
+
+
+NOBODY_NEEDED = (Ending.RECOVERED.value, Ending.NOTHING_TO_DO.value, Ending.REHEARSED.value)
+"""Endings after which nobody has to be paged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +129,72 @@ def _open_entry(case: Case, session: Session, opening: Opening, holder: Holder |
     case.append(session, "opened", told, data)
 
 
-def close_case(case: Case, ending: Ending, reason: str, hint: str, seconds: dict[Phase, float]) -> None:
-    """Close the incident, cancel its escalations when nobody is needed any more, and give the lease back."""
+def keep_finding(case: Case, finding: Finding) -> None:
+    """Write what detection saw: a resumed run goes on from it."""
+    with case.writing("the finding") as session:
+        row = case.incident(session)
+        row.finding = redact(finding.model_dump(mode="json"))
+        row.severity = finding.severity.value
+        case.append(session, "finding", f"{finding.health.verdict.value}: {finding.summary}", row.finding)
+
+
+def stored_finding(case: Case) -> Finding | None:
+    """What detection saw in this or an earlier run of the incident."""
+    with case.ledger.reading() as session:
+        kept = case.incident(session).finding
+    return Finding.model_validate(kept) if kept else None
+
+
+def has_acted(case: Case) -> bool:
+    """Whether any action of this incident was at least begun."""
+    with case.ledger.reading() as session:
+        return (
+            session.scalars(
+                select(StepRow.id).where(StepRow.incident_id == case.incident_id).limit(1)
+            ).first()
+            is not None
+        )
+
+
+def decide_ending(case: Case, ending: Ending, reason: str, hint: str) -> None:
+    """Write how the incident ends; it stays open, with its lease, until the report is written."""
+    with case.writing("the ending") as session:
+        row = case.incident(session)
+        if row.ending is not None:
+            return
+        row.ending, row.ending_reason, row.ending_hint = ending.value, redact(reason), redact(hint)
+        case.append(session, "ending", f"{ending.value}: {reason}", {"hint": hint} if hint else None)
+
+
+def ending_of(case: Case) -> tuple[Ending, str, str] | None:
+    """The ending that was written already, with its reason and hint."""
+    with case.ledger.reading() as session:
+        row = case.incident(session)
+        return (Ending(row.ending), row.ending_reason, row.ending_hint) if row.ending else None
+
+
+def close_case(case: Case) -> None:
+    """Close the incident and give the lease back; cancels its escalations where nobody is needed any more."""
     with case.writing("close the incident") as session:
         row = case.incident(session)
-        row.ending, row.ending_reason, row.ending_hint = ending.value, redact(reason), redact(hint)
         row.closed_at = now()
-        row.seconds = {phase.value: round(taken, 3) for phase, taken in seconds.items()}
-        case.append(session, "ending", f"{ending.value}: {reason}", {"hint": hint} if hint else None)
-        if ending in (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED):
+        row.seconds = {
+            phase.value: taken for phase, taken in phase_seconds(session, case.incident_id).items()
+        }
+        if row.ending in NOBODY_NEEDED:
             escalations.cancel_all(session, case.incident_id, now())
         if not case.rehearsal:
             leases.release(session, case.environment, case.fence)
+
+
+def phase_seconds(session: Session, incident_id: str) -> dict[Phase, float]:
+    """Seconds spent in each phase so far, over all runs of the incident, read from its timeline."""
+    taken: dict[Phase, float] = {}
+    rows = timeline.entries(session, incident_id)
+    for row, following in itertools.pairwise(rows):
+        phase = Phase(row.phase)
+        taken[phase] = round(taken.get(phase, 0.0) + (following.at - row.at).total_seconds(), 3)
+    return taken
 
 
 def open_row(session: Session, scenario: str, environment: str) -> IncidentRow | None:
@@ -148,20 +206,6 @@ def open_row(session: Session, scenario: str, environment: str) -> IncidentRow |
         IncidentRow.rehearsal.is_(False),
     )
     return session.scalars(wanted).first()
-
-
-def pinned_plan(case: Case) -> tuple[Plan, PlanRow] | None:
-    """The plan this incident is bound to, with its row, or None when nothing was decided yet."""
-    with case.ledger.reading() as session:
-        row = session.get(PlanRow, case.plan_id) if case.plan_id else None
-        return (Plan.model_validate(row.body), row) if row else None
-
-
-def tried_rungs(case: Case) -> set[str]:
-    """The rungs whose plan already failed or was undone in this incident: the ladder goes on after them."""
-    with case.ledger.reading() as session:
-        rows = session.scalars(select(PlanRow).where(PlanRow.incident_id == case.incident_id))
-        return {row.rung for row in rows if row.state in ("failed", "undone")}
 
 
 def listed(

@@ -1,0 +1,68 @@
+"""How a run's ending is told: to the caller as an outcome, to the Prefect UI as a state with a name."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefect.context import FlowRunContext
+from prefect.states import Completed, Failed
+
+from ledger.cases import Case
+from ledger.incidents import Opening, phase_seconds
+from ledger.models import IncidentRow, PlanRow
+from rules.errors import AlreadyHandled, BackstopError
+from rules.outcomes import EXIT_CODES, Ending, Outcome, Verification
+from rules.plans import Plan
+
+
+def flow_run_id() -> str | None:
+    """The id of the Prefect flow run this code runs in, or None outside one."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else None
+
+
+def outcome_of(case: Case, ending: Ending, reason: str, hint: str = "", report: str = "") -> Outcome:
+    """The outcome of a case, read from the ledger."""
+    with case.ledger.reading() as session:
+        row = session.get_one(IncidentRow, case.incident_id)
+        plan = session.get(PlanRow, row.plan_id) if row.plan_id else None
+        return Outcome(
+            incident=row.id,
+            scenario=row.scenario,
+            environment=row.environment,
+            ending=ending,
+            reason=reason,
+            hint=hint,
+            plan=Plan.model_validate(plan.body) if plan else None,
+            verification=Verification.model_validate(row.verification) if row.verification else None,
+            seconds=phase_seconds(session, case.incident_id),
+            report=report,
+        )
+
+
+def without_incident(opening: Opening, error: BackstopError) -> Outcome:
+    """The outcome of a run that could not open an incident."""
+    ending = Ending.ALREADY_HANDLED if isinstance(error, AlreadyHandled) else Ending.REFUSED
+    return Outcome(
+        incident="",
+        scenario=opening.scenario,
+        environment=opening.environment,
+        ending=ending,
+        reason=error.message,
+        hint=error.hint,
+    )
+
+
+def shown(outcome: Outcome) -> Outcome:
+    """The outcome itself, or inside a flow run a Prefect state named after the ending that carries it.
+
+    Prefect unpacks the state: a caller of the flow gets the outcome either way.
+    """
+    if FlowRunContext.get() is None:
+        return outcome
+    good = EXIT_CODES[outcome.ending] in (0, EXIT_CODES[Ending.ALREADY_HANDLED])
+    message = f"{outcome.reason} {outcome.hint}".strip()
+    state: Any = (Completed if good else Failed)(
+        name=outcome.ending.value.capitalize(), message=message, data=outcome
+    )
+    return cast("Outcome", state)

@@ -1,0 +1,25 @@
+"""What must hold before anything is changed, whatever the plan is."""
+
+from __future__ import annotations
+
+from rules.errors import RecoveryRefused
+
+
+def same_place(
+    wanted_account: str, seen_account: str, wanted_region: str, seen_region: str, environment: str
+) -> None:
+    """Refuse when the credentials in hand belong to another place than the environment says.
+
+    Raises:
+        RecoveryRefused: another account or region.
+    """
+    if seen_account != wanted_account:
+        raise RecoveryRefused(
+            f"The credentials belong to account {seen_account}, but {environment} is account {wanted_account}.",
+            hint="Use the credentials of that account, or correct `account_id` in the environment's file.",
+        )
+    if seen_region != wanted_region:
+        raise RecoveryRefused(
+            f"The credentials point at region {seen_region}, but {environment} is in {wanted_region}.",
+            hint="Correct `region` in the environment's file, or AWS_REGION.",
+        )
