@@ -1,15 +1,17 @@
-"""Waiting for people: a form on the paused run in the Prefect UI, and `backstop approve`, whichever answers first."""
+"""Waiting for people: a form on the paused run in the Prefect UI, or `backstop approve`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
-from prefect.input.run_input import RunInput, keyset_from_paused_state
+from prefect.input.run_input import Keyset, RunInput, keyset_from_paused_state
+from prefect.client.schemas.objects import State
 from prefect.states import Paused, Running
 from prefect.utilities.engine import propose_state_sync
 from pydantic import Field, ValidationError
@@ -86,7 +88,7 @@ def wait_for_people(
             if time.monotonic() > waited_until:
                 raise RecoveryRefused(
                     f"Nobody answered within {settings().approval_seconds:g} s: {reason}.",
-                    hint="Nothing was changed. Start the flow again, or act past approvals with a break-glass reason.",
+                    hint="Nothing was changed. Start again, or act past approvals with a break-glass reason.",
                 )
             if time.monotonic() > look_again:
                 if drifted():
@@ -128,7 +130,7 @@ def _use(case: Case, plan: Plan) -> None:
 class _Form:
     """The form on a paused flow run."""
 
-    def __init__(self, client: SyncPrefectClient, run: UUID, keys: dict[str, str]) -> None:
+    def __init__(self, client: SyncPrefectClient, run: UUID, keys: Keyset) -> None:
         self._client, self._run, self._keys = client, run, keys
 
     @classmethod
@@ -140,17 +142,17 @@ class _Form:
         client = get_client(sync_client=True)
         # The server fails a run whose pause runs out, whatever the flow does next: our own limit comes first.
         limit = int(scaled(settings().approval_seconds)) + DAY
-        paused: Paused = Paused(
+        paused: State[None] = Paused(
             timeout_seconds=limit, reschedule=False, pause_key=f"{plan.digest[:12]}-{time.time_ns()}"
-        )  # type: ignore[valid-type]
+        )
         keys = keyset_from_paused_state(paused)
-        paused.state_details.run_input_keyset = keys
+        paused.state_details.run_input_keyset = {str(name): key for name, key in keys.items()}
         state = propose_state_sync(client, paused, flow_run_id=context.flow_run.id)
         if not state.is_paused():
             return None
         Approval.with_initial_data(description=_told(plan, requirement)).save(keys, context.flow_run.id)
         say(f"Waiting for {requirement.policy.value}: resume this run in the UI, or `backstop approve`.")
-        return cls(client, context.flow_run.id, dict(keys))
+        return cls(client, context.flow_run.id, keys)
 
     def answer(self) -> Answer | None:
         """What was answered in the form, when the run was resumed."""
@@ -158,7 +160,7 @@ class _Form:
         if state is None or not state.is_running():
             return None
         try:
-            given = Approval.load(self._keys, self._run)
+            given = cast("Approval", Approval.load(self._keys, self._run))
         except (ObjectNotFound, ValidationError):
             return None
         decision = Decision.APPROVE if given.word == "ROLLBACK" else Decision.REJECT

@@ -42,11 +42,11 @@ def handle(
     budget_seconds: float = 300.0,
     parameters: dict[str, str] | None = None,
 ) -> Outcome:
-    """Carry one incident from detection to its report, and say how it ended. It raises only when it is cancelled.
+    """Carry one incident from detection to its report, and say how it ended.
 
-    `budget_seconds` is the runbook's promise for this scenario, `parameters` what was asked for beside the
-    environment (for the report). Inside a flow run the returned value is a Prefect state that carries the outcome,
-    so that the UI shows the ending by its name.
+    It raises only when it is cancelled. `budget_seconds` is the runbook's promise for this scenario,
+    `parameters` what was asked for beside the environment (for the report). Inside a flow run the returned
+    value is a Prefect state that carries the outcome, so that the UI shows the ending by its name.
     """
     request = request or Request()
     opening = Opening(

@@ -1,4 +1,4 @@
-"""The rungs of a ladder: the ways to recover, from the safest to the bluntest, and who asks for them."""
+"""The rungs of a ladder: the ways to recover, from the safest to the bluntest, and who asks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ class Request(Frozen):
         description="Who asks. Where two people must approve, this is not one of them.",
     )
     reason: str = Field(default="", max_length=500, title="Reason", description="For the report.")
+    insist: bool = Field(
+        default=False,
+        title="Insist",
+        description="Act even though every check passes or cannot be judged: for what only a person can see.",
+    )
     break_glass: str = Field(
         default="",
         max_length=500,
         title="Break-glass reason",
-        description="Acts at once, past approvals and freeze windows; reviewed afterwards. Leave empty otherwise.",
+        description="Acts at once, past approvals and freeze windows; reviewed afterwards. Leave empty
+        otherwise.",
     )
     alarm: str = Field(
         default="", max_length=40, title="Alarm", description="The ledger's id of the alarm that started it."
@@ -48,9 +54,9 @@ def _as_planned(plan: Plan) -> Snapshot:
 class Rung:
     """One way to recover, with its own plan. Limits are seconds of wall clock.
 
-    `decide` raises NoWayBack when this way cannot help. `act` calls actions only. `verify` reads the world again,
-    independently. `undo` returns the steps back in the order the steps there were made; the frame tries every one
-    of them, last in first out.
+    `decide` raises NoWayBack when this way cannot help. `act` calls actions only. `verify` reads the world
+    again, independently. `undo` returns the steps back in the order the steps there were made; the frame
+    tries every one of them, last in first out.
     """
 
     name: str

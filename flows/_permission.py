@@ -40,7 +40,8 @@ def refuse_if_stopped(case: Case) -> None:
         lever = levers.pulled(session, case.environment)
     if lever:
         raise RecoveryRefused(
-            f"The stop lever ({lever.scope}) was pulled by {lever.stopped_by} at {lever.stopped_at:%H:%M} UTC: "
+            f"The stop lever ({lever.scope}) was pulled by {lever.stopped_by} "
+            f"at {lever.stopped_at:%H:%M} UTC: "
             f"{lever.reason or 'no reason given'}.",
             hint="`backstop stop-lever off` lets flows act again.",
         )
@@ -65,7 +66,8 @@ def seek_permission(
     freeze = frozen_by(environment.freeze_windows, now())
     if freeze and not request.break_glass:
         raise RecoveryRefused(
-            f"{environment.name} is frozen until {freeze.end:%Y-%m-%d %H:%M} UTC: {freeze.reason or 'no reason given'}.",
+            f"{environment.name} is frozen until {freeze.end:%Y-%m-%d %H:%M} UTC: "
+            f"{freeze.reason or 'no reason given'}.",
             hint="Wait, or act past it with a break-glass reason.",
         )
     requirement = requirement_for(plan, finding, environment)
@@ -77,17 +79,17 @@ def seek_permission(
     if requirement.policy is Policy.AUTOMATIC:
         return
     granted = wait_for_people(
-        case, plan, requirement, request.requested_by, lambda: _drifted(plan, rung, detect)
+        case, plan, requirement, request.requested_by, lambda: _drifted(plan, rung, detect, request)
     )
     refuse_if_stopped(case)
     case.record("guard", granted)
 
 
-def _drifted(plan: Plan, rung: Rung, detect: Callable[[], Finding]) -> bool:
-    """Whether looking again leads to another plan than the one that waits. Not being able to look is not drift."""
+def _drifted(plan: Plan, rung: Rung, detect: Callable[[], Finding], request: Request) -> bool:
+    """Whether looking again leads to another plan. Not being able to look is not drift."""
     try:
         finding = detect()
-        if finding.health.verdict is Verdict.PASS:
+        if finding.health.verdict is Verdict.PASS and not request.insist:
             return True
         return rung.decide(finding).digest != plan.digest
     except BackstopError:

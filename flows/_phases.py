@@ -24,7 +24,7 @@ from rules.errors import (
     StepFailed,
     UndoFailed,
 )
-from rules.outcomes import Ending, Finding, Outcome, Phase, Verdict
+from rules.outcomes import Ending, Finding, Outcome, Phase, Verdict, Verification
 from rules.plans import Plan
 from rules.undo import worth_going_back
 from tasks.identities import who_am_i
@@ -35,7 +35,7 @@ DETECT_SECONDS = 120.0
 DECIDE_SECONDS = 180.0
 UNDO_SECONDS = 300.0
 MOST_DRIFTS = 3
-"""After so many changes of plan while waiting, the incident is refused: nobody can approve a moving target."""
+"""After so many changes of plan while waiting it is refused: nobody can approve a moving target."""
 
 
 class Phases:
@@ -54,7 +54,7 @@ class Phases:
         self.problems: list[str] = []
 
     def carry_through(self) -> Outcome:
-        """Go through every phase and close the incident; only a lost lease leaves it open, for who took it over.
+        """Go through every phase and close the incident; only a lost lease leaves it open, for its new holder.
 
         Raises:
             BaseException: the run was cancelled; the incident is closed and people are told first.
@@ -87,12 +87,13 @@ class Phases:
 
     def _recover(self) -> tuple[Ending, str, str]:
         finding, pinned = self._detected()
-        if finding.health.verdict is Verdict.PASS and not pinned and not self.case.rehearsal:
+        must_be_broken = not (pinned or self.case.rehearsal or self.request.insist)
+        if must_be_broken and finding.health.verdict is Verdict.PASS:
             return Ending.NOTHING_TO_DO, finding.summary, ""
-        if finding.health.verdict is Verdict.INCONCLUSIVE and not pinned and not self.case.rehearsal:
+        if must_be_broken and finding.health.verdict is Verdict.INCONCLUSIVE:
             raise RecoveryRefused(
                 f"It could not be told whether anything is broken: {'; '.join(finding.health.reasons)}.",
-                hint="Look at these checks by hand; nothing was changed.",
+                hint="Nothing was changed. Look at these checks by hand, or insist.",
             )
         if not self.case.rehearsal:
             _people.schedule_escalations(self.case, self.environment, finding)
@@ -164,7 +165,7 @@ class Phases:
                 state = None
                 finding = self.detect()
                 incidents.keep_finding(self.case, finding)
-                if finding.health.verdict is Verdict.PASS:
+                if finding.health.verdict is Verdict.PASS and not self.request.insist:
                     return None
         raise RecoveryRefused(
             f"What was observed changed {MOST_DRIFTS} times while the plan waited for approval.",
@@ -194,10 +195,8 @@ class Phases:
             if verdict is Verdict.PASS:
                 self.case.mark_plan("verified")
                 return True
-        else:
-            verdict = self._health_now()
         self.problems.append(f"{rung.name}: {failure}")
-        worth, reason = worth_going_back(finding.health.verdict, verdict)
+        worth, reason = worth_going_back(finding.health, self._health_now())
         if worth or state == "undoing":
             self._go_back(rung, plan, reason)
         else:
@@ -233,12 +232,12 @@ class Phases:
         self.case.keep_verification(verification)
         return verification.verdict, "; ".join(verification.reasons)
 
-    def _health_now(self) -> Verdict:
+    def _health_now(self) -> Verification:
         try:
             with within(DETECT_SECONDS, "looking again"):
-                return self.detect().health.verdict
+                return self.detect().health
         except StepFailed:
-            return Verdict.INCONCLUSIVE
+            return Verification()
 
     def _go_back(self, rung: Rung, plan: Plan, why: str) -> None:
         """Undo, last step first, trying every step.
@@ -255,7 +254,7 @@ class Phases:
                     self.case.record("undo", f"{effect.subject}: back to {effect.after or effect.detail}")
                 except LeaseLost:
                     raise
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - every step back is tried
                     failed.append(str(error))
                     self.case.record("undo", f"a step back failed: {error}")
         if failed:

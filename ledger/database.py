@@ -51,7 +51,7 @@ class Ledger:
 
     @contextmanager
     def session(self, what: str = "") -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back on an error. `what` names it for the crash sweep.
+        """One transaction: committed at the end, rolled back on an error. `what` names it for the sweep.
 
         On SQLite it takes the write lock at its first statement, so that reading and then writing is atomic.
 
@@ -192,5 +192,6 @@ def _unusable(url: str, error: Exception) -> RecoveryRefused:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return RecoveryRefused(
         f"The ledger at {url} cannot be used: {cause}.",
-        hint="Backstop acts only when it can record. Check the path, its permissions and free space, or set BACKSTOP_LEDGER_URL.",
+        hint="Backstop acts only when it can record. Check the path, its permissions and free space, "
+        "or set BACKSTOP_LEDGER_URL.",
     )

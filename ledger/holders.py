@@ -69,7 +69,7 @@ def is_dead(holder: Holder) -> bool | None:
 def _place() -> tuple[str, str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id")
     started = boot.read_text().strip() if boot.exists() else str(int(psutil.boot_time()))
-    namespace = os.readlink("/proc/self/ns/pid") if sys.platform == "linux" else ""
+    namespace = str(Path("/proc/self/ns/pid").readlink()) if sys.platform == "linux" else ""
     return socket.gethostname(), started, namespace
 
 

@@ -20,7 +20,6 @@ from rules.errors import AlreadyHandled
 from rules.outcomes import Ending, Finding, Phase
 from rules.redaction import redact
 
-
 NOBODY_NEEDED = (Ending.RECOVERED.value, Ending.NOTHING_TO_DO.value, Ending.REHEARSED.value)
 """Endings after which nobody has to be paged."""
 

@@ -23,7 +23,7 @@ def pinned(case: Case) -> Plan | None:
 
 
 def state_of(case: Case, rung: str) -> str | None:
-    """How far the pinned plan got, if it is this rung's and not at its end; None: this rung is to be decided."""
+    """How far the pinned plan got, if it is this rung's and not at its end; None: decide this rung."""
     with case.ledger.reading() as session:
         row = session.get(PlanRow, case.plan_id) if case.plan_id else None
         return row.state if row and row.rung == rung and row.state in GOING_ON else None

@@ -1,4 +1,4 @@
-"""An incident's timeline: every phase, decision and its reason, each entry chained to the one before by a hash."""
+"""An incident's timeline: phases, decisions and reasons, each entry chained to the one before by a hash."""
 
 from __future__ import annotations
 
@@ -61,9 +61,8 @@ def entries(session: Session, incident_id: str, after: int = 0) -> list[Timeline
 
 def broken_at(session: Session, incident_id: str) -> int | None:
     """The number of the first entry that does not fit its chain, or None when it is whole."""
-    previous, number = GENESIS, 0
-    for row in entries(session, incident_id):
-        number += 1
+    previous = GENESIS
+    for number, row in enumerate(entries(session, incident_id), start=1):
         if row.number != number or row.previous != previous or row.hash != entry_hash(row):
             return number
         previous = row.hash

@@ -91,9 +91,9 @@ def required(
 ) -> Requirement:
     """Which policy a plan falls under.
 
-    A critical or high finding in production may be repaired reversibly without asking: every minute of it is an
-    outage, and the plan can be undone. `automatic_up_to` is the environment's own word: the policies up to that
-    one are waived there; what destroys data is never waived.
+    A critical or high finding in production may be repaired reversibly without asking: every minute of it
+    is an outage, and the plan can be undone. `automatic_up_to` is the environment's own word: the policies
+    up to that one are waived there; what destroys data is never waived.
     """
     policy = _BY_DESTRUCTIVENESS[destructiveness][tier]
     reason = f"{destructiveness.value} in {tier.value} needs {_needs(policy)}"
@@ -110,7 +110,8 @@ def required(
 def stands(policy: Policy, answers: Sequence[Answer], requester: str) -> tuple[Standing, str]:
     """Whether the answers to a plan suffice; one rejection outweighs every approval.
 
-    The requester's own approval does not count where two are needed; a break-glass answer counts for all of them.
+    The requester's own approval does not count where two are needed; a break-glass answer counts for all of
+    them.
     """
     for answer in answers:
         if answer.decision is Decision.REJECT:

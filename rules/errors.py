@@ -1,4 +1,4 @@
-"""What can go wrong, as types that answer three questions: did anything change, may it be tried again, who wakes up.
+"""What can go wrong, as types that answer: did anything change, may it be tried again, who wakes up.
 
 BackstopError
 ├── RecoveryRefused      nothing was changed; the hint says what to do first

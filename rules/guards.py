@@ -15,7 +15,8 @@ def same_place(
     """
     if seen_account != wanted_account:
         raise RecoveryRefused(
-            f"The credentials belong to account {seen_account}, but {environment} is account {wanted_account}.",
+            f"The credentials belong to account {seen_account}, "
+            f"but {environment} is account {wanted_account}.",
             hint="Use the credentials of that account, or correct `account_id` in the environment's file.",
         )
     if seen_region != wanted_region:

@@ -1,8 +1,8 @@
 """The two kinds of task: a `probe` reads, an `action` changes.
 
-Both are Prefect tasks inside a flow run and plain, retried calls outside one (`--local`), with the same policy: only a
-`TransientFailure` is tried again. An action is also fenced and journalled: it checks the environment's lease, writes
-its intent before it acts and its result after.
+Both are Prefect tasks inside a flow run and plain, retried calls outside one (`--local`), with the same
+policy: only a `TransientFailure` is tried again. An action is also fenced and journalled: it checks the
+environment's lease, writes its intent before it acts and its result after.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -41,6 +41,7 @@ class Kind(Task[P, R]):
     """A Prefect task that also runs, with the same retries, where there is no flow run."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it: through Prefect inside a flow run, directly outside one."""
         if FlowRunContext.get() is not None:
             return super().__call__(*args, **kwargs)
         for attempt in Retrying(
@@ -70,7 +71,7 @@ def probe(function: Callable[P, R] | None = None, *, retries: int = 4) -> Any:
 
 
 def action(*, subject: str, retries: int = 2) -> Callable[[Callable[P, Effect]], Kind[P, Effect]]:
-    """Make a changing task. `subject` names what it changes, as a format of its parameters, e.g. `{function}`.
+    """Make a changing task. `subject` names what it changes, a format of its parameters: `{function}`.
 
     The function looks first whether the world is already as wanted, and says so in its `Effect`.
 
@@ -111,7 +112,7 @@ def action(*, subject: str, retries: int = 2) -> Callable[[Callable[P, Effect]],
 
 def _kind(function: Callable[P, R], *, retries: int, tag: str) -> Kind[P, R]:
     scale = settings().delay_scale
-    kind = Kind(
+    return Kind(
         fn=function,
         name=function.__name__.replace("_", "-"),
         description=(inspect.getdoc(function) or "").partition("\n")[0],
@@ -122,7 +123,6 @@ def _kind(function: Callable[P, R], *, retries: int, tag: str) -> Kind[P, R]:
         cache_policy=NO_CACHE,
         persist_result=False,
     )
-    return cast("Kind[P, R]", kind)
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -130,14 +130,14 @@ def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
         state.result()
     except TransientFailure:
         return True
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever else it was is not worth a retry
         return False
     return False
 
 
 def _attempt_number() -> int:
     context = TaskRunContext.get()
-    return context.task_run.run_count if context and context.task_run else _attempt.get()
+    return context.task_run.run_count if context else _attempt.get()
 
 
 def in_parallel(calls: Sequence[Callable[[], R]]) -> list[R]:

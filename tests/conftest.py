@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-PLUGINS = ("tests.postgres", "tests.sandbox_fixtures", "tests.prefect_server")
+PLUGINS = ("tests.acting", "tests.postgres", "tests.sandbox_fixtures", "tests.prefect_server")
 pytest_plugins = [name for name in PLUGINS if importlib.util.find_spec(name)]
 
 # Nothing of whoever runs the tests: no credentials, no settings, no Prefect profile. Before any import.
