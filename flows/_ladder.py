@@ -34,8 +34,7 @@ class Request(Frozen):
         default="",
         max_length=500,
         title="Break-glass reason",
-        description="Acts at once, past approvals and freeze windows; reviewed afterwards. Leave empty
-        otherwise.",
+        description="Acts at once, past approvals and freezes; reviewed afterwards. Leave empty otherwise.",
     )
     alarm: str = Field(
         default="", max_length=40, title="Alarm", description="The ledger's id of the alarm that started it."
