@@ -1,0 +1,197 @@
+"""Which episode a stored alarm belongs to. An episode is one incident, from its first alarm to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ledger import incidents, leases
+from ledger.alarms import Pair
+from ledger.database import Ledger
+from ledger.models import AlarmRow, IncidentRow, LeaseRow, TimelineRow
+from rules.outcomes import Ending, Phase
+from rules.triggers import Placement, Standing
+
+Judge = Callable[[str, datetime, Standing], Placement]
+"""Places one alarm: its id, when it fired, and what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A flow run that has to be asked for, under its idempotency key. `alarm` is the one it begins with."""
+
+    key: str
+    alarm: str
+    name: str
+    parameters: dict[str, Any]
+    received_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A flow run that was asked for and has not opened its incident yet."""
+
+    key: str
+    pair: Pair
+    flow_run_id: str
+    dispatched_at: datetime
+
+
+def standing(session: Session, pair: Pair, now: datetime) -> tuple[Standing, Awaited | None]:
+    """What is known about a pair; with the run that it waits for, if there is one."""
+    incident = _newest_incident(session, pair)
+    head = _newest_head(session, pair)
+    if head is not None and incident is not None and _answers(incident, head):
+        head = None  # its incident tells more than it does
+    awaited = None
+    if head is not None and head.incident_key and head.flow_run_id and head.dispatched_at:
+        awaited = Awaited(head.incident_key, pair, head.flow_run_id, head.dispatched_at)
+    if incident is None:
+        return Standing(key=_key(head), awaited=head is not None), awaited
+    lease = session.get(LeaseRow, pair.environment)
+    held = lease is not None and lease.incident_id == incident.id and leases.is_alive(lease, now)
+    begun_by = session.get(AlarmRow, incident.alarm_id) if incident.alarm_id else None
+    known = Standing(
+        key=_key(head) or _key(begun_by) or incident.id,
+        awaited=head is not None,
+        incident=incident.id,
+        runs=incident.runs,
+        orphaned=incident.closed_at is None and not held,
+        settled_at=_last_look(session, incident),
+        closed_at=incident.closed_at,
+        ending=Ending(incident.ending) if incident.ending else None,
+    )
+    return known, awaited
+
+
+def place(
+    ledger: Ledger, pair: Pair, now: datetime, judge: Judge, runs_over: frozenset[str] = frozenset()
+) -> list[Asked]:
+    """Place every stored alarm of a pair, in one transaction; return the runs that are to be asked for.
+
+    Two receivers on one ledger place one after the other, so that they agree on the key; Prefect makes one
+    run of it. `runs_over` names flow runs that are known to have ended.
+    """
+    with ledger.session("place alarms") as session:
+        leases.locked_row(
+            session, pair.environment
+        )  # keeps other receivers and the opening of incidents apart
+        rows = _stored(session, pair)
+        known, awaited = standing(session, pair, now)
+        known = known.model_copy(
+            update={"run_is_over": awaited is not None and awaited.flow_run_id in runs_over}
+        )
+        flow_run_id = awaited.flow_run_id if awaited else _run_of(session, known)
+        told = set(
+            session.scalars(select(AlarmRow.name).where(AlarmRow.incident_key == known.key).distinct())
+        )
+        for row in rows:
+            if row.incident_key:
+                continue  # placed before; its run is still to be asked for
+            occurred = min(
+                row.occurred_at or row.received_at, row.received_at
+            )  # the sender's clock may run ahead
+            placed = judge(row.id, occurred, known)
+            row.incident_key = placed.key
+            if known.incident and known.closed_at is None and row.name not in told:
+                told.add(row.name)
+                text = f"{row.name} fired too (from {row.source})"
+                incidents.attach_alarm(session, known.incident, text, {"alarm": row.id})
+            if placed.begins:
+                known, flow_run_id = Standing(key=placed.key, awaited=True), None
+            elif flow_run_id:
+                row.state, row.flow_run_id, row.dispatched_at = "dispatched", flow_run_id, now
+        return _asked(rows)
+
+
+def awaited_runs(session: Session, now: datetime, within: timedelta) -> list[Awaited]:
+    """The runs asked for lately that have not opened an incident."""
+    pairs = session.execute(
+        select(AlarmRow.scenario, AlarmRow.environment)
+        .where(AlarmRow.state == "dispatched", AlarmRow.dispatched_at > now - within)
+        .distinct()
+    ).all()
+    found = (standing(session, Pair(scenario, environment), now)[1] for scenario, environment in pairs)
+    return [awaited for awaited in found if awaited is not None]
+
+
+def _stored(session: Session, pair: Pair) -> Sequence[AlarmRow]:
+    wanted = select(AlarmRow).where(
+        AlarmRow.scenario == pair.scenario,
+        AlarmRow.environment == pair.environment,
+        AlarmRow.state == "stored",
+    )
+    return session.scalars(wanted.order_by(AlarmRow.occurred_at, AlarmRow.id)).all()
+
+
+def _asked(rows: Sequence[AlarmRow]) -> list[Asked]:
+    first: dict[str, AlarmRow] = {}
+    for row in sorted(rows, key=lambda row: row.id):
+        if row.state == "stored" and row.incident_key:
+            first.setdefault(row.incident_key, row)
+    return [
+        Asked(key, row.id, row.name, row.parameters, row.received_at, row.attempts)
+        for key, row in first.items()
+    ]
+
+
+def _newest_incident(session: Session, pair: Pair) -> IncidentRow | None:
+    wanted = select(IncidentRow).where(
+        IncidentRow.scenario == pair.scenario,
+        IncidentRow.environment == pair.environment,
+        IncidentRow.rehearsal.is_(False),
+    )
+    newest = wanted.order_by(IncidentRow.closed_at.is_not(None), IncidentRow.opened_at.desc()).limit(1)
+    return session.scalars(newest).first()
+
+
+def _newest_head(session: Session, pair: Pair) -> AlarmRow | None:
+    """The first alarm of the newest episode that was begun, whether its run exists already or not."""
+    live = AlarmRow.state.in_(("stored", "dispatched"))
+    newest = select(AlarmRow.incident_key).where(
+        AlarmRow.scenario == pair.scenario,
+        AlarmRow.environment == pair.environment,
+        AlarmRow.incident_key.is_not(None),
+        live,
+    )
+    key = newest.order_by(AlarmRow.id.desc()).limit(1).scalar_subquery()
+    return session.scalars(
+        select(AlarmRow).where(AlarmRow.incident_key == key, live).order_by(AlarmRow.id).limit(1)
+    ).first()
+
+
+def _answers(incident: IncidentRow, head: AlarmRow) -> bool:
+    """Whether this incident is the one that the head's run was to open, or one that came in its place."""
+    return (
+        incident.alarm_id == head.id
+        or (incident.flow_run_id is not None and incident.flow_run_id == head.flow_run_id)
+        or incident.id == head.incident_key
+        or incident.opened_at >= head.received_at
+    )
+
+
+def _key(head: AlarmRow | None) -> str:
+    return (head.incident_key or "") if head else ""
+
+
+def _run_of(session: Session, known: Standing) -> str | None:
+    """The run that an alarm joins with the incident; none while that run is still to be asked for."""
+    incident = session.get(IncidentRow, known.incident) if known.incident and not known.awaited else None
+    return (incident.flow_run_id or incident.id) if incident else None
+
+
+def _last_look(session: Session, incident: IncidentRow) -> datetime | None:
+    """When its verification ended: the start of the report phase."""
+    return session.scalars(
+        select(func.max(TimelineRow.at)).where(
+            TimelineRow.incident_id == incident.id,
+            TimelineRow.kind == "phase",
+            TimelineRow.phase == Phase.REPORT.value,
+        )
+    ).first()

@@ -1,0 +1,164 @@
+"""What becomes of one delivery: prove it, read it, route it, keep it. It is answered after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from starlette.responses import Response
+
+from blocks.secret_reference import SecretReference
+from ledger.alarms import NewAlarm, new_id
+from rules.alarms import Alarm, from_alertmanager, from_cloudwatch, from_generic
+from rules.errors import BackstopError, RecoveryRefused
+from rules.redaction import redact
+from rules.triggers import route
+from webhooks.configuration import Configuration
+from webhooks.gate import Refusal
+from webhooks.inbox import Inbox
+from webhooks.metrics import Figures
+from webhooks.sns_signatures import SnsMessage, SnsVerifier
+from webhooks.subscriptions import Confirmer
+
+_NO_TOKEN = Refusal(
+    401,
+    "The token is missing or wrong.",
+    hint="Send `Authorization: Bearer <token>`; the sender and its token are named in the routes file.",
+    reason="token",
+)
+
+
+class Intake:
+    """Takes deliveries in. `now` is the clock, in UTC."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        verifier: SnsVerifier,
+        confirmer: Confirmer,
+        inbox: Inbox,
+        figures: Figures,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._configuration = configuration
+        self._verifier = verifier
+        self._confirmer = confirmer
+        self._inbox = inbox
+        self._figures = figures
+        self._now = now
+
+    async def from_sns(self, body: bytes) -> Response:
+        """Take one SNS message.
+
+        Raises:
+            Refusal: it is not proven to be SNS's, for us and fresh, or could not be stored.
+        """
+        now = self._now()
+        message = await self._verifier.verify(body, now)
+        if message.Type == "Notification":
+            return await self._keep("sns", [self._notification(message, now)])
+        if message.Type == "SubscriptionConfirmation":
+            done = await self._confirmer.confirm(message)
+        else:
+            done = "somebody unsubscribed this address; that is only recorded"
+        return await self._keep("sns", [self._unread(message, now, message.Type, done)])
+
+    async def from_sender(self, name: str, authorization: str, body: bytes) -> Response:
+        """Take one delivery of a sender that proves itself by a token.
+
+        Raises:
+            Refusal: the token is wrong, the body is not what this sender sends, or it could not be stored.
+        """
+        sender = self._configuration.senders.get(name)
+        wanted = await asyncio.to_thread(_token, sender.token) if sender else None
+        given = authorization.removeprefix("Bearer ").encode() if authorization.startswith("Bearer ") else b""
+        # Compared even without a sender: the time it takes must not tell which names exist.
+        same = hmac.compare_digest(given, wanted or b"no such sender")
+        if sender is None or wanted is None or not same:
+            raise _NO_TOKEN
+        now = self._now()
+        try:
+            alarms = _READERS[sender.format](body, name)
+        except RecoveryRefused as error:
+            raise Refusal(400, error.message, hint=error.hint, reason="shape") from None
+        return await self._keep(name, [self._routed(alarm, now) for alarm in alarms])
+
+    def _notification(self, message: SnsMessage, now: datetime) -> NewAlarm:
+        try:
+            alarm = from_cloudwatch(message.Message, source="sns", external_id=message.MessageId)
+        except RecoveryRefused as error:
+            return self._unread(message, now, "not an alarm", error.message)
+        return self._routed(alarm, now)
+
+    def _unread(self, message: SnsMessage, now: datetime, what: str, reason: str) -> NewAlarm:
+        return NewAlarm(
+            id=new_id(now),
+            source="sns",
+            external_id=message.MessageId,
+            received_at=now,
+            occurred_at=message.sent_at,
+            name=what,
+            status="unknown",
+            state="ignored",
+            body={"topic": message.TopicArn, "subject": redact(message.Subject or "")},
+            error=redact(reason),
+        )
+
+    def _routed(self, alarm: Alarm, now: datetime) -> NewAlarm:
+        led = route(alarm, self._configuration)
+        to = led.route
+        return NewAlarm(
+            id=new_id(now),
+            source=alarm.source,
+            external_id=alarm.external_id,
+            received_at=now,
+            occurred_at=alarm.occurred_at,
+            name=redact(alarm.name),
+            status=alarm.status.value,
+            state="stored" if to else "ignored",
+            body=redact(
+                {
+                    "account": alarm.account,
+                    "region": alarm.region,
+                    "summary": alarm.summary,
+                    "labels": alarm.labels,
+                }
+            ),
+            scenario=to.scenario if to else None,
+            environment=to.environment if to else None,
+            parameters=dict(to.parameters) if to else {},
+            error=led.reason,
+        )
+
+    async def _keep(self, source: str, new: Sequence[NewAlarm]) -> Response:
+        kept = await self._inbox.keep(new)
+        told = []
+        for alarm in new:
+            result = alarm.state if alarm.id in kept else "repeated"
+            self._figures.deliveries.labels(source, result).inc()
+            told.append({"id": alarm.id, "result": result, "reason": alarm.error})
+        return Response(json.dumps({"alarms": told}), media_type="application/json")
+
+
+_READERS: dict[str, Callable[[bytes, str], Sequence[Alarm]]] = {
+    "alertmanager": lambda body, source: from_alertmanager(body, source=source),
+    "cloudwatch": lambda body, source: (from_cloudwatch(body, source=source),),
+    "generic": lambda body, source: (from_generic(body, source=source),),
+}
+
+
+def _token(reference: SecretReference) -> bytes | None:
+    """The token as it is now, so that a new one needs no restart; None when it cannot be read."""
+    try:
+        return reference.read().get_secret_value().encode()
+    except BackstopError as error:
+        raise Refusal(
+            503,
+            f"This sender's token cannot be read here: {error.message}",
+            hint=error.hint,
+            reason="token",
+            retry_after=60,
+        ) from error
