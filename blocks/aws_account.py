@@ -163,10 +163,10 @@ def _client(identity: _Identity, service: str, write_once: bool) -> Any:
 
     attempts = {"total_max_attempts": 1} if write_once else {"total_max_attempts": 5, "mode": "standard"}
     config = Config(
-        retries=attempts,  # type: ignore[arg-type]
+        retries=attempts,  # type: ignore[arg-type]  # a dict of the right shape
         connect_timeout=3,
         read_timeout=10,
         max_pool_connections=_POOL,
         user_agent_extra="backstop",
     )
-    return _session(identity).client(service, endpoint_url=identity[1], config=config)  # type: ignore[call-overload]
+    return _session(identity).client(service, endpoint_url=identity[1], config=config)  # type: ignore[call-overload]  # any service

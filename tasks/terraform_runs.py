@@ -1,0 +1,289 @@
+"""Terraform on a release's own infrastructure code: what it would change, and changing it.
+
+Everything of one incident lies in one folder below the installation's home: the checked out code, the saved plan,
+and what every Terraform process said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from blocks.environment import Environment
+from blocks.settings import settings
+from ledger.cases import current_case
+from rules import state_locks
+from rules.errors import StepFailed
+from rules.names import commit_id, release_name
+from rules.outcomes import Effect
+from rules.plans import Change
+from rules.state_locks import Judgement, StateLock
+from rules.terraform_diagnostics import Cause, as_error, deciding
+from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
+from tasks import _terraform_command as command
+from tasks._terraform_process import TerraformRun, run
+from tasks._terraform_state import read_state_lock
+from tasks._terraform_survivors import alone_on_this_host, own_runs, settle
+from tasks.kinds import action, probe, say
+from tasks.repositories import check_out
+
+_KEPT_DAYS = 14
+_READY = ".backstop-ready"
+
+
+@probe(retries=2)
+def init_workspace(environment: Environment, release: str, commit: str) -> Path:
+    """Check a release's own infrastructure code out and prepare Terraform in it; the folder it lies in.
+
+    Permissions: s3:GetObject, s3:ListBucket
+    """
+    folder = _folder(environment)
+    code = check_out.fn(
+        environment.platform.terraform, commit_id(commit), str(folder / f"code-{commit[:16]}")
+    )
+    if not (code / _READY).exists():
+        settle(folder, environment.platform.terraform.timeout_seconds)
+        workspace = environment.platform.terraform
+        done = _run(environment, command.init(workspace), code, workspace.init_timeout_seconds)
+        if done.exit_code:
+            raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
+        (code / _READY).touch()
+    variables = {environment.platform.terraform.release_variable: release_name(release)}
+    given = environment.platform.terraform.variables | variables
+    (code / _VARIABLES).write_text(json.dumps(given), encoding="utf-8")
+    return code
+
+
+_VARIABLES = "backstop.tfvars.json"
+
+
+@probe(retries=2)
+def plan_release(environment: Environment, release: str, commit: str) -> TerraformPlan:
+    """Plan going to a release with its own infrastructure code, and save the plan.
+
+    Where only a dead run of ours holds the lock, the plan is made without taking it: nobody writes the state.
+
+    Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem
+
+    Raises:
+        TransientFailure: throttling, a 5xx answer, a lost connection.
+        StepFailed: the configuration, the credentials, a quota; or a lock that is not provably ours and dead.
+    """
+    code = init_workspace.fn(environment, release, commit)
+    settle(_folder(environment), environment.platform.terraform.timeout_seconds)
+    return _planned(environment, code)
+
+
+@probe(retries=2)
+def drift_of(environment: Environment, release: str, commit: str) -> TerraformPlan:
+    """Whether Terraform's code at a release, its state and the world agree. Nothing is saved.
+
+    Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem
+    """
+    code = init_workspace.fn(environment, release, commit)
+    workspace = environment.platform.terraform
+    done = _run(
+        environment,
+        command.plan(workspace, code / _VARIABLES, None),
+        code,
+        workspace.timeout_seconds,
+        locks=True,
+    )
+    if done.exit_code not in (0, 2):
+        raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])
+    return _result(done, None)
+
+
+@probe
+def read_lock(environment: Environment, release: str, commit: str) -> StateLock | None:
+    """Who holds the state's lock; None: nobody. Terraform itself is not asked: it would take it.
+
+    Permissions: s3:GetObject, dynamodb:GetItem
+    """
+    return read_state_lock(environment, init_workspace.fn(environment, release, commit))
+
+
+@action(subject="the state lock of {release}")
+def release_dead_lock(environment: Environment, release: str, commit: str) -> Effect:
+    """Remove the state's lock if a dead run of ours left it. Repeating it changes nothing.
+
+    A lock of anybody else is left alone, whatever its age.
+
+    Permissions: s3:GetObject, s3:DeleteObject, dynamodb:GetItem, dynamodb:DeleteItem
+    """
+    subject = "state lock"
+    code = init_workspace.fn(environment, release, commit)
+    settle(_folder(environment), environment.platform.terraform.timeout_seconds)
+    lock = read_state_lock(environment, code)
+    if lock is None:
+        return Effect(subject=subject, changed=False, detail="nobody holds it")
+    judged = _judged(environment, lock)
+    if judged.holder is not state_locks.Holder.OUR_DEAD:
+        return Effect(subject=subject, changed=False, before=lock.id, detail=f"left alone: {judged.reason}")
+    again = read_state_lock(environment, code)
+    if again is None or again.id != lock.id:
+        return Effect(subject=subject, changed=False, detail="it changed hands: left alone")
+    say(f"Unlocking the state: {judged.reason}.")
+    done = _run(environment, command.force_unlock(environment.platform.terraform, lock.id), code, 60.0)
+    if done.exit_code:
+        raise as_error("unlock the state", done.diagnoses, done.text[-400:])
+    return Effect(subject=subject, changed=True, before=lock.id, after="free", detail=judged.reason)
+
+
+@action(subject="{release}")
+def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequence[Change]) -> Effect:
+    """Apply the saved plan of a release. Repeating it changes nothing.
+
+    A plan that is stale or missing (a run before us was killed half way) is made again; it is applied only if it
+    does nothing beyond `agreed`.
+
+    Permissions: none of its own: those the infrastructure code needs
+
+    Raises:
+        TransientFailure: throttling, a 5xx answer, a lost connection.
+        StepFailed: anything else; the state was written.
+    """
+    code = init_workspace.fn(environment, release, commit)
+    workspace = environment.platform.terraform
+    settle(_folder(environment), workspace.timeout_seconds)
+    saved = _saved(environment)
+    if saved.exists():
+        done = _applied(environment, code)
+        if done is not None:
+            return _effect(release, done)
+        say("The saved plan is stale: planning again.")
+    fresh = _planned(environment, code)
+    if fresh.exit_code == 0:
+        saved.unlink(missing_ok=True)
+        return Effect(subject=release, changed=False, after=release, detail="Terraform has nothing to change")
+    extra = beyond(agreed, fresh.changes)
+    if extra:
+        raise StepFailed(
+            f"Terraform would now do what was not agreed: {'; '.join(extra[:3])}.",
+            hint="The world has drifted since the plan was made. Start again and look at the new plan.",
+        )
+    done = _applied(environment, code)
+    if done is None:
+        raise StepFailed(
+            "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
+        )
+    return _effect(release, done)
+
+
+def _planned(environment: Environment, code: Path) -> TerraformPlan:
+    workspace, saved = environment.platform.terraform, _saved(environment)
+    saved.unlink(missing_ok=True)
+    argv = command.plan(workspace, code / _VARIABLES, saved)
+    done = _run(environment, argv, code, workspace.timeout_seconds, locks=True)
+    first = deciding(done.diagnoses)
+    if first and first.cause is Cause.STATE_LOCK and first.lock:
+        judged = _judged(environment, first.lock)
+        if judged.holder is state_locks.Holder.OUR_DEAD:
+            say(f"{judged.reason}: planning without the lock.")
+            argv = command.plan(workspace, code / _VARIABLES, saved, lock=False)
+            done = _run(environment, argv, code, workspace.timeout_seconds)
+    if done.exit_code not in (0, 2):
+        raise as_error("plan", done.diagnoses, done.text[-400:])
+    shown = None
+    if done.exit_code == 2:
+        argv = command.show(workspace, saved)
+        told = _run(environment, argv, code, workspace.timeout_seconds, keep_output=False)
+        if told.exit_code or not told.events:
+            raise as_error("read the plan", told.diagnoses, told.text[-400:])
+        shown = told.events[-1]
+    return _result(done, shown)
+
+
+def _applied(environment: Environment, code: Path) -> TerraformRun | None:
+    """Apply the saved plan; None when it is stale."""
+    workspace, saved = environment.platform.terraform, _saved(environment)
+    done = _run(environment, command.apply(workspace, saved), code, workspace.timeout_seconds, locks=True)
+    first = deciding(done.diagnoses)
+    if done.exit_code and first and first.cause is Cause.STALE_PLAN:
+        saved.unlink(missing_ok=True)
+        return None
+    if done.exit_code:
+        raise as_error("apply the plan", done.diagnoses, done.text[-400:])
+    saved.unlink(missing_ok=True)  # it holds every value in clear, sensitive ones too
+    return done
+
+
+def _effect(release: str, done: TerraformRun) -> Effect:
+    made = [e["hook"]["resource"]["addr"] for e in done.events if e.get("type") == "apply_complete"]
+    return Effect(
+        subject=release, changed=bool(made), after=release, detail=f"changed {', '.join(made) or 'nothing'}"
+    )
+
+
+def _result(done: TerraformRun, shown: dict[str, Any] | None) -> TerraformPlan:
+    changes = read_changes(shown) if shown else planned_changes(done.events)
+    return TerraformPlan(exit_code=done.exit_code, changes=changes, drift=drifted(done.events))
+
+
+def _run(
+    environment: Environment,
+    argv: list[str],
+    code: Path,
+    timeout_seconds: float,
+    *,
+    locks: bool = False,
+    keep_output: bool = True,
+) -> TerraformRun:
+    return run(
+        environment,
+        argv,
+        code,
+        _folder(environment) / "runs",
+        timeout_seconds=timeout_seconds,
+        on_event=_tell,
+        lock=(lambda: read_state_lock(environment, code)) if locks else None,
+        keep_output=keep_output,
+    )
+
+
+def _tell(event: dict[str, Any]) -> None:
+    if event.get("type") in (
+        "planned_change",
+        "resource_drift",
+        "apply_start",
+        "apply_complete",
+        "apply_errored",
+    ):
+        say(f"terraform: {event.get('@message', '')}")
+    elif event.get("type") == "diagnostic" and event["diagnostic"].get("severity") == "error":
+        say(f"terraform: {event['diagnostic'].get('summary', '')}")
+
+
+def _judged(environment: Environment, lock: StateLock) -> Judgement:
+    return state_locks.judge(lock, own_runs(_home(environment)), alone=alone_on_this_host())
+
+
+def _home(environment: Environment) -> Path:
+    return settings().home / "terraform" / environment.name
+
+
+def _folder(environment: Environment) -> Path:
+    """The running incident's folder, private: plans hold sensitive values in clear."""
+    case = current_case.get()
+    folder = _home(environment) / (case.incident_id if case else f"look-{os.getpid()}")
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+        _forget_old(_home(environment))
+    return folder
+
+
+def _saved(environment: Environment) -> Path:
+    return _folder(environment) / "rollback.tfplan"
+
+
+def _forget_old(home: Path) -> None:
+    """Remove incidents' folders that nobody needs any more; one with an unsaved state is kept."""
+    oldest = time.time() - _KEPT_DAYS * 86400
+    for folder in home.iterdir():
+        if folder.stat().st_mtime < oldest and not any(folder.rglob("errored.tfstate")):
+            shutil.rmtree(folder, ignore_errors=True)
