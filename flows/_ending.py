@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
@@ -19,6 +20,21 @@ def flow_run_id() -> str | None:
     """The id of the Prefect flow run this code runs in, or None outside one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context and context.flow_run else None
+
+
+def stopped_by_a_person(error: BaseException) -> bool:
+    """Whether a run's end from outside was meant: Ctrl-C, or a cancellation in the Prefect UI."""
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(context.flow_run.id).state
+    except Exception:  # noqa: BLE001 - a server that does not answer is no cancellation
+        return False
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
 def outcome_of(case: Case, ending: Ending, reason: str, hint: str = "", report: str = "") -> Outcome:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from blocks.environment import Environment
 from flows import _people
-from flows._ending import outcome_of
+from flows._ending import outcome_of, stopped_by_a_person
 from flows._ladder import Request, Rung
 from flows._limits import within
 from flows._permission import PlanDrifted, refuse_if_stopped, requirement_for, seek_permission
@@ -57,7 +57,7 @@ class Phases:
         """Go through every phase and close the incident; only a lost lease leaves it open, for its new holder.
 
         Raises:
-            BaseException: the run was cancelled; the incident is closed and people are told first.
+            BaseException: the run was stopped. By a person: the incident is closed and people are told first.
         """
         try:
             ended = incidents.ending_of(self.case)  # a run before us died while it reported
@@ -75,10 +75,10 @@ class Phases:
             reason = f"unexpected {type(error).__name__}: {error}"
             ending, hint = self._stopped(), "This is a fault of Backstop or of the flow: see the run's log."
         except BaseException as error:
-            reason = f"the run was stopped from outside ({type(error).__name__})"
-            with suppress(BackstopError):
-                self._close(self._stopped(), reason, "Start the flow again to go on.")
-            raise
+            if stopped_by_a_person(error):
+                with suppress(BackstopError):
+                    self._close(self._stopped(), "somebody stopped the run", "Start the flow again to go on.")
+            raise  # else the machine is going down: the incident stays open and is taken up again
         return self._close(ending, reason, hint)
 
     def _stopped(self) -> Ending:
