@@ -1,0 +1,184 @@
+"""The sandbox's CloudWatch evaluator: watches the service, sets alarm states, publishes changes as SNS does.
+
+    python -m sandbox.alarms HOME
+
+CloudWatch looks once a minute; here a period is half a second, and everything else is the alarm's own definition.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox import alarm_rules, sns
+from sandbox.organs import organ_client
+from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Home, Place
+from sandbox.processes import live_and_die_with_parent
+from sandbox.service_checks import Canary
+
+PERIOD_SECONDS = 0.5
+NAMESPACE, METRIC = "Sentiment/Health", "FailedChecks"
+
+
+class Evaluator:
+    """One environment's alarms."""
+
+    def __init__(self, home: Home, place: Place, outbox: queue.Queue[tuple[str, str, str]]) -> None:
+        self._home, self._place, self._outbox = home, place, outbox
+        self._cloudwatch = organ_client("cloudwatch", home.addresses().aws_url)
+        self._canary = Canary(home, place)
+        self._points: dict[str, deque[float | None]] = {}
+        self._reset_seen = ""
+
+    def evaluate(self) -> None:
+        """One period: check every function, then bring every alarm to the state it should have."""
+        begun = self._reset_mark()
+        if begun != self._reset_seen:
+            self._reset_seen = begun
+            self._points.clear()
+        alarms = self._cloudwatch.describe_alarms(
+            AlarmNamePrefix=self._place.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        if not alarms["MetricAlarms"]:
+            return
+        failed = self._canary.failed_checks()
+        if self._reset_mark() != begun:
+            return  # the world was set back while we looked: what we saw is not of it
+        self._put_data(failed)
+        silenced = self._silenced()
+        states: dict[str, str] = {}
+        for alarm in alarms["MetricAlarms"]:
+            name = alarm["AlarmName"]
+            function = next((d["Value"] for d in alarm["Dimensions"] if d["Name"] == "FunctionName"), "")
+            states[name] = self._metric_state(alarm, None if name in silenced else failed.get(function))
+            self._set(alarm, states[name], f"{METRIC} of {function}: {self._points[name][-1]}")
+        for alarm in alarms["CompositeAlarms"]:
+            firing = alarm_rules.is_true(alarm["AlarmRule"], states)
+            names = ", ".join(name for name, state in states.items() if state == "ALARM") or "none"
+            self._set(alarm, "ALARM" if firing else "OK", f"in ALARM: {names}")
+
+    def _metric_state(self, alarm: dict[str, Any], value: float | None) -> str:
+        """What the last `EvaluationPeriods` points say, as the alarm itself defines it."""
+        points = self._points.setdefault(alarm["AlarmName"], deque(maxlen=int(alarm["EvaluationPeriods"])))
+        points.append(value)
+        missing = alarm.get("TreatMissingData", "missing")
+        known = [point for point in points if point is not None]
+        if not known:
+            return {"breaching": "ALARM", "notBreaching": "OK", "ignore": str(alarm["StateValue"])}.get(
+                missing, "INSUFFICIENT_DATA"
+            )
+        breaching = [point >= float(alarm["Threshold"]) for point in known]
+        if len(points) < (points.maxlen or 1):
+            return str(alarm["StateValue"]) if breaching[-1] else "OK"
+        return "ALARM" if all(breaching) else "OK"
+
+    def _set(self, alarm: dict[str, Any], state: str, reason: str) -> None:
+        old = alarm["StateValue"]
+        if old == state:
+            return
+        name = alarm["AlarmName"]
+        self._cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason=reason)
+        actions = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(state, "InsufficientDataActions")
+        if alarm["ActionsEnabled"]:
+            text = json.dumps(_told(alarm, old, state, reason))
+            for topic in alarm.get(actions, []):
+                self._outbox.put((topic, f'{state}: "{name}" in US East (N. Virginia)', text))
+
+    def _put_data(self, failed: dict[str, float]) -> None:
+        self._cloudwatch.put_metric_data(
+            Namespace=NAMESPACE,
+            MetricData=[
+                {
+                    "MetricName": METRIC,
+                    "Value": value,
+                    "Dimensions": [{"Name": "FunctionName", "Value": function}],
+                }
+                for function, value in failed.items()
+            ],
+        )
+
+    def _silenced(self) -> set[str]:
+        try:
+            return set(self._home.silenced.read_text(encoding="utf-8").split())
+        except FileNotFoundError:
+            return set()
+
+    def _reset_mark(self) -> str:
+        try:
+            return self._home.resets.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+
+def _told(alarm: dict[str, Any], old: str, state: str, reason: str) -> dict[str, Any]:
+    """The alarm as CloudWatch words it for its actions."""
+    told = {
+        "AlarmName": alarm["AlarmName"],
+        "AlarmDescription": alarm.get("AlarmDescription"),
+        "AWSAccountId": ACCOUNT,
+        "NewStateValue": state,
+        "NewStateReason": reason,
+        "StateChangeTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
+        "Region": "US East (N. Virginia)",
+        "AlarmArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm['AlarmName']}",
+        "OldStateValue": old,
+        "OKActions": alarm.get("OKActions", []),
+        "AlarmActions": alarm.get("AlarmActions", []),
+        "InsufficientDataActions": alarm.get("InsufficientDataActions", []),
+    }
+    if "AlarmRule" in alarm:
+        return told | {"AlarmRule": alarm["AlarmRule"]}
+    trigger = {
+        "MetricName": alarm["MetricName"],
+        "Namespace": alarm["Namespace"],
+        "StatisticType": "Statistic",
+        "Statistic": str(alarm.get("Statistic", "")).upper(),
+        "Dimensions": [{"name": d["Name"], "value": d["Value"]} for d in alarm["Dimensions"]],
+        "Period": alarm["Period"],
+        "EvaluationPeriods": alarm["EvaluationPeriods"],
+        "ComparisonOperator": alarm["ComparisonOperator"],
+        "Threshold": alarm["Threshold"],
+        "TreatMissingData": alarm.get("TreatMissingData", "missing"),
+    }
+    return told | {"Trigger": trigger}
+
+
+def _send(home: Home, outbox: queue.Queue[tuple[str, str, str]]) -> None:
+    """Publish what is in the outbox, each message by itself: a receiver that is down holds up nobody."""
+    with ThreadPoolExecutor(max_workers=8) as senders:
+        while True:
+            topic, subject, text = outbox.get()
+            senders.submit(sns.publish, home, topic, text, subject=subject)
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluate until told to stop."""
+    home = Home(Path(arguments[0]))
+    live_and_die_with_parent()
+    outbox: queue.Queue[tuple[str, str, str]] = queue.Queue()
+    threading.Thread(target=_send, args=(home, outbox), daemon=True).start()
+    evaluators = [Evaluator(home, Place(name), outbox) for name in ENVIRONMENTS]
+    while not home.opened.exists():
+        time.sleep(0.1)
+    while True:
+        begun = time.monotonic()
+        for evaluator in evaluators:
+            try:
+                evaluator.evaluate()
+            except Exception:  # noqa: BLE001 - the watcher outlives whatever it watches
+                traceback.print_exc()
+        home.evaluations.write_text(str(time.time()), encoding="utf-8")
+        time.sleep(max(0.05, PERIOD_SECONDS - (time.monotonic() - begun)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""The sandbox's AWS: moto, with the corrections and the faults of this package, served on 127.0.0.1.
+
+python -m sandbox.aws HOME
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from wsgiref.types import WSGIApplication
+
+from sandbox.places import Home
+
+
+def application(home: Home) -> WSGIApplication:
+    """Moto behind the sandbox's front."""
+    os.environ.setdefault("MOTO_DOCKER_NETWORK_MODE", "none")
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    from sandbox import aws_alarms, aws_functions
+    from sandbox.aws_front import Front
+
+    aws_alarms.install()
+    aws_functions.install(home.addresses())
+    return Front(DomainDispatcherApplication(create_backend_app), home)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    from sandbox.processes import live_and_die_with_parent
+
+    home = Home(Path(arguments[0]))
+    live_and_die_with_parent()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server(
+        "127.0.0.1",
+        home.addresses().aws,
+        application(home),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Deploying a release as the service's pipeline would: check out its infrastructure code, plan, apply the plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rules.errors import StepFailed
+from sandbox.places import Home, Place
+
+Event = dict[str, Any]
+Told = Callable[[Event], None]
+
+
+def deploy(
+    home: Home,
+    place: Place,
+    release: str,
+    *,
+    terraform: str,
+    environment: Mapping[str, str],
+    on_event: Told = lambda event: None,
+) -> None:
+    """Deploy a release into an environment with real Terraform.
+
+    Raises:
+        StepFailed: Terraform failed; its own words are in the message.
+    """
+    folder = home.path / "run" / "pipeline" / place.name
+    _check_out(home, release, folder)
+    where = folder / "infrastructure"
+    variables = {
+        **os.environ,
+        **environment,
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+        "TF_INPUT": "0",
+    }
+
+    def run(*arguments: str) -> None:
+        _terraform([terraform, *arguments], where, variables, on_event)
+
+    run("init", "-input=false", "-no-color", "-reconfigure", f"-backend-config=backend-{place.name}.hcl")
+    given = (f"-var-file={place.name}.tfvars", f"-var=model_version={release}")
+    run("plan", "-input=false", "-json", "-lock-timeout=30s", "-out=release.tfplan", *given)
+    run("apply", "-input=false", "-json", "-lock-timeout=30s", "release.tfplan")
+
+
+def _check_out(home: Home, release: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for arguments in (
+        ["git", "clone", "--quiet", "--shared", "--no-checkout", str(home.repository), str(folder)],
+        ["git", "-C", str(folder), "checkout", "--quiet", "--detach", release],
+    ):
+        subprocess.run(arguments, check=True, capture_output=True)
+
+
+def _terraform(argv: list[str], folder: Path, variables: Mapping[str, str], on_event: Told) -> None:
+    """Run one command, pass its events on, raise what it says is wrong."""
+    process = subprocess.Popen(
+        argv,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wrong, said = [], []
+    assert process.stdout  # noqa: S101 - it was asked for
+    with process.stdout:
+        for line in process.stdout:
+            event = _event(line)
+            if event is None:
+                said.append(line.rstrip())
+                continue
+            if event.get("@level") == "error":
+                wrong.append(str(event.get("@message", "")))
+            on_event(event)
+    if process.wait() != 0:
+        told = "; ".join(wrong) or "\n".join(said[-12:])
+        raise StepFailed(f"terraform {argv[1]} failed: {told}", hint="The words are Terraform's own.")
+
+
+def _event(line: str) -> Event | None:
+    """One line of `-json` output; None when it is plain text."""
+    if not line.startswith("{"):
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,4 @@
+bucket         = "sentiment-terraform-state"
+key            = "prod/terraform.tfstate"
+region         = "us-east-1"
+dynamodb_table = "sentiment-terraform-locks"

@@ -1,0 +1,1 @@
+"""The resource types of the stand-in Terraform provider, one file per corner of AWS."""

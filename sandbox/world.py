@@ -1,0 +1,324 @@
+"""The practice sandbox: a service on AWS, on this machine, with no account anywhere, and real ways to break it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rules.errors import RecoveryRefused, StepFailed
+from sandbox import certificates, deploying, environment_files, moments, processes, releases, terraform_binary
+from sandbox.organs import organ_client
+from sandbox.places import ENVIRONMENTS, LOCK_TABLE, ROLE, STATE_BUCKET, Addresses, Home, Place
+
+MODULES = {
+    "aws": "sandbox.aws",
+    "function-host": "sandbox.function_host",
+    "alarms": "sandbox.alarms",
+    "certificate-host": "sandbox.certificate_host",
+}
+"""The sandbox's processes."""
+
+DEPLOYED = "deployed"
+"""The kept moment that `reset` goes back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What runs, and where."""
+
+    processes: dict[str, bool]
+    """Whether each process lives."""
+    home: str
+    aws_url: str
+
+    @property
+    def running(self) -> bool:
+        """Whether all of it lives."""
+        return bool(self.processes) and all(self.processes.values())
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A running sandbox."""
+
+    home: Home
+    terraform: str
+    addresses: Addresses
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def start(cls, home: Path, *, outlive: bool = False) -> Sandbox:
+        """Bring a sandbox up in a folder; what runs already is left alone. It is empty until something is deployed.
+
+        `outlive`: it stays when this process ends, until `stop`. Otherwise its processes end with this one.
+
+        Raises:
+            RecoveryRefused: there is no Terraform.
+            StepFailed: a process did not come up.
+        """
+        place = Home(home.resolve())
+        (place.path / "run").mkdir(parents=True, exist_ok=True)
+        terraform = terraform_binary.find(place)
+        if not place.addresses_file.exists():
+            place.keep_addresses(_free_addresses())
+        box = cls(place, terraform, place.addresses())
+        certificates.make(place)
+        box._start_processes(outlive)
+        terraform_binary.write_provider_mirror(place)
+        environment_files.write(place, terraform)
+        releases.build(place)
+        box._wait_until_up()
+        box._open_account()
+        return box
+
+    @classmethod
+    def load(cls, home: Path) -> Sandbox:
+        """The sandbox that runs in a folder.
+
+        Raises:
+            RecoveryRefused: none does.
+        """
+        place = Home(home.resolve())
+        if not place.addresses_file.exists() or not _status(place).running:
+            raise RecoveryRefused(f"No sandbox runs in {home}.", hint="Start one: backstop sandbox up.")
+        return cls(place, terraform_binary.find(place), place.addresses())
+
+    def stop(self) -> None:
+        """End its processes, and only these. Its files stay; what AWS held is gone."""
+        stop(self.home.path)
+        for process in self._started:
+            process.wait()
+        self._started.clear()
+
+    def status(self) -> Status:
+        """What runs."""
+        return _status(self.home)
+
+    @property
+    def releases(self) -> list[releases.Release]:
+        """Its releases, oldest first: 1 and 2 are good, 3 fails its canary."""
+        return releases.read(self.home)
+
+    def release(self, number: int) -> str:
+        """The name of a release by its number."""
+        return next(release.name for release in self.releases if release.number == number)
+
+    def place(self, environment: str) -> Place:
+        """The names of an environment in AWS."""
+        if environment not in ENVIRONMENTS:
+            raise RecoveryRefused(
+                f"The sandbox has no environment {environment!r}.", hint=f"It has {ENVIRONMENTS}."
+            )
+        return Place(environment)
+
+    def variables(self) -> dict[str, str]:
+        """What every AWS tool and Terraform need to reach it."""
+        return environment_files.variables(self.home)
+
+    def client(self, service: str) -> Any:
+        """Its own AWS client for a service: faults do not hit it."""
+        return organ_client(service, self.addresses.aws_url)
+
+    def deploy(
+        self,
+        environment: str,
+        release: str | int,
+        on_event: Callable[[deploying.Event], None] = lambda event: None,
+    ) -> float:
+        """Deploy a release (its name or number) with real Terraform; the seconds it took.
+
+        Raises:
+            StepFailed: Terraform failed.
+        """
+        begun, place = time.monotonic(), self.place(environment)
+        name = self.release(release) if isinstance(release, int) else release
+        deploying.deploy(
+            self.home, place, name, terraform=self.terraform, environment=self.variables(), on_event=on_event
+        )
+        self._give_key(place)
+        return time.monotonic() - begun
+
+    def subscribe(self, webhook_url: str) -> None:
+        """Send notifications to this address from now on; empty: to nobody."""
+        self.home.webhook.write_text(webhook_url, encoding="utf-8")
+
+    def keep(self, moment: str = DEPLOYED) -> None:
+        """Remember everything AWS holds now; `reset` goes back there."""
+        self._moment("keep", moment)
+
+    def reset(self, moment: str = DEPLOYED) -> None:
+        """Repair every fault and make AWS hold exactly what it held at a kept moment.
+
+        Raises:
+            StepFailed: no such moment was kept.
+        """
+        for leftover in (self.home.faults, self.home.silenced, self.home.webhook):
+            leftover.unlink(missing_ok=True)
+        self._moment("reset", moment)
+
+    def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+        """Look every 50 ms until something is true; the seconds it took.
+
+        Raises:
+            StepFailed: it never was.
+        """
+        begun = time.monotonic()
+        while not true():
+            if time.monotonic() - begun > seconds:
+                raise StepFailed(f"The sandbox waited {seconds:g} s in vain: {what}.")
+            time.sleep(0.05)
+        return time.monotonic() - begun
+
+    def alarm_states(self, environment: str) -> dict[str, str]:
+        """The state of each alarm of an environment, metric and composite, by name."""
+        found = self.client("cloudwatch").describe_alarms(
+            AlarmNamePrefix=self.place(environment).alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        return {a["AlarmName"]: a["StateValue"] for a in (*found["MetricAlarms"], *found["CompositeAlarms"])}
+
+    def wait_until_green(self, *environments: str, seconds: float = 30.0) -> float:
+        """Wait until every alarm of these environments (of all, when none is named) is OK; the seconds it took.
+
+        Raises:
+            StepFailed: one never was.
+        """
+        names = environments or ENVIRONMENTS
+
+        def green() -> bool:
+            return all(state == "OK" for name in names for state in self.alarm_states(name).values())
+
+        return self.wait_for(green, "every alarm is OK", seconds)
+
+    def _moment(self, verb: str, name: str) -> None:
+        request = urllib.request.Request(
+            f"{self.addresses.aws_url}{moments.PATH}{verb}/{name}", method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+                pass
+        except OSError as error:
+            raise StepFailed(f"The sandbox could not {verb} the moment {name!r}: {error}.") from error
+
+    def _start_processes(self, outlive: bool) -> None:
+        known = {entry.name: entry for entry in processes.read(self.home.processes) if entry.alive()}
+        if "aws" not in known:
+            # A new AWS is an empty one: what belongs to the old one would only confuse.
+            processes.stop(list(known.values()))
+            known = {}
+            shutil.rmtree(self.home.path / "run" / "code", ignore_errors=True)
+            self.home.opened.unlink(missing_ok=True)
+        environment = environment_files.own_variables(self.home)
+        for name, module in MODULES.items():
+            if name not in known:
+                known[name], process = processes.start(
+                    name,
+                    module,
+                    [str(self.home.path)],
+                    log=self.home.logs / f"{name}.log",
+                    outlive=outlive,
+                    environment=environment,
+                )
+                self._started.append(process)
+                processes.write(self.home.processes, list(known.values()))
+
+    def _wait_until_up(self) -> None:
+        ports = (self.addresses.aws, self.addresses.invocations, self.addresses.certificates)
+        deadline = time.monotonic() + 30
+        for port in ports:
+            while not _listens(port):
+                dead = [name for name, lives in self.status().processes.items() if not lives]
+                if dead or time.monotonic() > deadline:
+                    self.stop()
+                    raise StepFailed(
+                        f"The sandbox did not come up: {', '.join(dead) or f'nothing listens on port {port}'}.",
+                        hint=f"Its logs are in {self.home.logs}.",
+                    )
+                time.sleep(0.02)
+
+    def _open_account(self) -> None:
+        """What is in the account before the service is: state bucket, lock table, buckets with the packages."""
+        s3, dynamodb = self.client("s3"), self.client("dynamodb")
+        present = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+        if STATE_BUCKET in present:
+            self.home.opened.touch()
+            return
+        for bucket in (STATE_BUCKET, *(Place(name).bucket for name in ENVIRONMENTS)):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        dynamodb.create_table(
+            TableName=LOCK_TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        )
+        self.client("iam").create_role(
+            RoleName=ROLE.rpartition("/")[2],
+            AssumeRolePolicyDocument=json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "lambda.amazonaws.com"},
+                            "Action": "sts:AssumeRole",
+                        }
+                    ],
+                }
+            ),
+        )
+        releases.upload(self.home)
+        self.home.opened.touch()
+
+    def _give_key(self, place: Place) -> None:
+        """Somebody puts the API key into its secret by hand after the first deployment. Here it is us."""
+        client = self.client("secretsmanager")
+        if not client.describe_secret(SecretId=place.secret).get("VersionIdsToStages"):
+            client.put_secret_value(SecretId=place.secret, SecretString=secrets.token_urlsafe(24))
+
+
+def stop(home: Path) -> None:
+    """End the processes of the sandbox in a folder, and only these."""
+    place = Home(home.resolve())
+    processes.stop(processes.read(place.processes))
+    place.processes.unlink(missing_ok=True)
+
+
+def _status(home: Home) -> Status:
+    lives = {entry.name: entry.alive() for entry in processes.read(home.processes)}
+    return Status(
+        {name: lives.get(name, False) for name in MODULES}, str(home.path), home.addresses().aws_url
+    )
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_addresses() -> Addresses:
+    """Ports nobody uses, all held until the last is found so that they differ."""
+    functions = [name for place in ENVIRONMENTS for name in Place(place).functions.values()]
+    held = [socket.socket() for _ in range(3 + len(functions))]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        ports = [int(one.getsockname()[1]) for one in held]
+    finally:
+        for one in held:
+            one.close()
+    return Addresses(ports[0], ports[1], ports[2], dict(zip(functions, ports[3:], strict=True)))
+
+
+def described(status: Status) -> str:
+    """A status as JSON."""
+    return json.dumps({"home": status.home, "aws": status.aws_url, "processes": status.processes}, indent=1)

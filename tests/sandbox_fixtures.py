@@ -1,0 +1,46 @@
+"""The practice sandbox for tests: one per session, set back to the same deployed service for every test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """A running sandbox, release 1 and then 2 deployed to prod, release 2 to preprod. Call `sandbox.reset()` first."""
+    from sandbox.world import Sandbox
+
+    home = Path(tempfile.mkdtemp(prefix="backstop-sandbox-"))
+    box = Sandbox.start(home)
+    try:
+        with ThreadPoolExecutor() as both:
+            ways = [
+                both.submit(lambda: [box.deploy("prod", number) for number in (1, 2)]),
+                both.submit(box.deploy, "preprod", 2),
+            ]
+            for way in ways:
+                way.result()
+        box.wait_until_green()
+        box.keep()
+        yield box
+    finally:
+        box.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_sandbox(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox with release 2 live and healthy everywhere, nothing broken; set back afterwards too."""
+    sandbox.reset()
+    yield sandbox
+    sandbox.reset()
