@@ -1,0 +1,84 @@
+"""Record release: called by deploy pipelines after a deployment, so that there is something to return to."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.context import FlowRunContext
+from prefect.states import Failed
+from pydantic import Field
+
+from blocks.environment import Environment
+from flows._release_memory import record
+from flows._watching import Wanted, watch
+from rules import guards
+from rules.names import ReleaseName, release_name
+from rules.outcomes import Check, Verdict, Verification
+from rules.values import Frozen
+from tasks.identities import who_am_i
+from tasks.kinds import in_parallel, say
+from tasks.release_packages import package_of
+from tasks.repositories import commit_of
+
+
+class Recorded(Frozen):
+    """What was written to the ledger of a release."""
+
+    environment: str
+    release: str
+    verdict: Verdict
+    verification: Verification
+
+
+@flow(name="record-release", flow_run_name="record {release} in {environment.name}")
+def record_release(
+    environment: Annotated[Environment, Field(title="Environment", description="Where it was deployed.")],
+    release: Annotated[ReleaseName, Field(title="Release", description="The commit or version deployed.")],
+    mark_bad: Annotated[
+        bool, Field(title="Mark as bad", description="Never return to it, whatever its checks say.")
+    ] = False,
+    reason: Annotated[str, Field(title="Reason", max_length=500, description="For the ledger.")] = "",
+    recorded_by: Annotated[
+        str, Field(title="Recorded by", max_length=80, description="Person or pipeline.")
+    ] = "",
+) -> Recorded:
+    """Prove the release that was just deployed, and remember it as good or bad.
+
+    It is watched exactly as after a recovery: the code that callers get is that of its packages, Terraform finds
+    neither changes nor drift, its endpoints answer well several times in a row, its alarms stay clear for a while.
+    Only a release that passed can be returned to. The run fails when it did not pass: let it end the pipeline.
+    """
+    name = release_name(release)
+    _refuse_other_place(environment)
+    functions = [function.name for function in environment.platform.functions]
+    packages = in_parallel([partial(package_of, environment, function, name) for function in functions])
+    code = {package.function: package.sha256 for package in packages}
+    if mark_bad:
+        told = Check(name="marked by hand", verdict=Verdict.FAIL, reason=reason or "no reason given")
+        verification = Verification.of([told])
+    else:
+        commit = commit_of(environment.platform.terraform, name)
+        verification = watch(environment, Wanted(name, code, commit))
+    record(
+        environment, name, verification.verdict, code, recorded_by, reason or "; ".join(verification.reasons)
+    )
+    say(f"Release {name} is recorded in {environment.name}: {verification.verdict.value}.")
+    recorded = Recorded(
+        environment=environment.name, release=name, verdict=verification.verdict, verification=verification
+    )
+    return recorded if mark_bad else _shown(recorded)
+
+
+def _refuse_other_place(environment: Environment) -> None:
+    seen, account = who_am_i(environment), environment.account
+    guards.same_place(account.account_id, seen.account, account.region, seen.region, environment.name)
+
+
+def _shown(recorded: Recorded) -> Any:
+    """In a flow run a release that is not proven is a failed run, so that the pipeline stops."""
+    if recorded.verdict is Verdict.PASS or FlowRunContext.get() is None:
+        return recorded
+    told = f"{recorded.release} is not proven: {'; '.join(recorded.verification.reasons)}"
+    return Failed(name="Not proven", message=told)
