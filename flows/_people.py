@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from blocks.environment import Environment
+from flows import _report
 from ledger.cases import Case
 from rules.outcomes import Ending, Finding
 from rules.plans import Plan
+
+log = logging.getLogger("backstop")
 
 
 def opened(case: Case, environment: Environment) -> None:
@@ -25,5 +30,9 @@ def ended(case: Case, environment: Environment, ending: Ending, reason: str, hin
 
 
 def reported(case: Case) -> str:
-    """Write the report; returns its path."""
-    return ""
+    """Write the report; returns its path, or nothing where it could not be written: a recovery never fails by it."""
+    try:
+        return str(_report.write_report(case.ledger, case.incident_id))
+    except Exception:
+        log.exception("the report of %s could not be written", case.incident_id)
+        return ""

@@ -1,0 +1,200 @@
+"""Who has to know, how soon, and what they are told.
+
+Runbook sources: 001 «Escalation Matrix» and «Post-Incident Checklist», 004 «Escalation Matrix»,
+003 «Rollback Decision Matrix», 000 «Escalation Path».
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rules.outcomes import Ending
+from rules.severity import Severity, Tier
+from rules.values import Frozen
+
+
+class Situation(StrEnum):
+    """What happened, in the words of the matrix of runbook 001."""
+
+    TESTS_FAIL = "development tests fail"
+    PREPROD_FAILS = "preprod fails"
+    ROLLED_BACK = "production fails, the rollback works"
+    NOT_ROLLED_BACK = "production fails, the rollback fails"
+    DATA_CORRUPT = "data is corrupt"
+
+
+class Response(Frozen):
+    """How soon somebody has to respond, and who. `seconds` is None for «best effort»."""
+
+    seconds: float | None
+    who: str
+
+
+RESPONSES: dict[Situation, Response] = {
+    Situation.TESTS_FAIL: Response(seconds=None, who="the developer"),
+    Situation.PREPROD_FAILS: Response(seconds=3600, who="the DevOps team"),
+    Situation.ROLLED_BACK: Response(seconds=900, who="the on-call engineer"),
+    Situation.NOT_ROLLED_BACK: Response(seconds=0, who="a senior engineer"),
+    Situation.DATA_CORRUPT: Response(seconds=0, who="the CTO and a senior engineer"),
+}
+"""Runbook 001's matrix."""
+
+DEFAULT_LEVELS: tuple[tuple[float, str], ...] = (
+    (300, "technical lead"),
+    (600, "infrastructure team"),
+    (900, "business owner"),
+)
+"""Runbook 004's matrix, in seconds after the opening: before the first, the on-call engineer and Backstop try."""
+
+EVERYBODY = 99
+
+_REACH: dict[Severity, dict[Tier, int]] = {
+    Severity.CRITICAL: {
+        Tier.DEVELOPMENT: 0,
+        Tier.QA: 0,
+        Tier.STAGING: 1,
+        Tier.PREPROD: 1,
+        Tier.PRODUCTION: EVERYBODY,
+    },
+    Severity.HIGH: {
+        Tier.DEVELOPMENT: 0,
+        Tier.QA: 0,
+        Tier.STAGING: 1,
+        Tier.PREPROD: 1,
+        Tier.PRODUCTION: EVERYBODY,
+    },
+    Severity.MEDIUM: {
+        Tier.DEVELOPMENT: 0,
+        Tier.QA: 0,
+        Tier.STAGING: 0,
+        Tier.PREPROD: 1,
+        Tier.PRODUCTION: 2,
+    },
+    Severity.LOW: {
+        Tier.DEVELOPMENT: 0,
+        Tier.QA: 0,
+        Tier.STAGING: 0,
+        Tier.PREPROD: 0,
+        Tier.PRODUCTION: 1,
+    },
+}
+"""How far up a path an open incident may go by itself."""
+
+
+class Level(Frozen):
+    """One step of an environment's escalation path. `after_seconds` counts from the opening."""
+
+    name: str
+    after_seconds: float
+
+
+class Due(Frozen):
+    """One level that has to be scheduled. `level` counts from 1."""
+
+    level: int
+    name: str
+    at: datetime
+    reason: str
+
+
+class Message(Frozen):
+    """What a person is told, as Condition, Actions, Needs: readable on a phone, half asleep."""
+
+    title: str
+    condition: str
+    actions: tuple[str, ...] = ()
+    needs: str = ""
+    where: str = ""
+
+    @property
+    def body(self) -> str:
+        """The message below its title, as plain text."""
+        parts = [f"CONDITION: {self.condition}"]
+        if self.actions:
+            parts.append("ACTIONS:\n" + "\n".join(f"- {action}" for action in self.actions))
+        if self.needs:
+            parts.append(f"NEEDS: {self.needs}")
+        if self.where:
+            parts.append(self.where)
+        return "\n\n".join(parts)
+
+
+def situation(tier: Tier, ending: Ending | None, *, data_at_risk: bool = False) -> Situation:
+    """Which row of the matrix applies; an open incident counts as not rolled back."""
+    if data_at_risk:
+        return Situation.DATA_CORRUPT
+    if tier in (Tier.DEVELOPMENT, Tier.QA):
+        return Situation.TESTS_FAIL
+    if tier is not Tier.PRODUCTION:
+        return Situation.PREPROD_FAILS
+    good = (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED)
+    return Situation.ROLLED_BACK if ending in good else Situation.NOT_ROLLED_BACK
+
+
+def schedule(severity: Severity, tier: Tier, opened_at: datetime, levels: Sequence[Level]) -> list[Due]:
+    """Which levels are paged when, if the incident is still open by then; the soonest first.
+
+    How far it goes up depends on severity and tier; an empty list means that nobody is woken for it.
+    """
+    reach = _REACH[severity][tier]
+    why = f"{severity.value} in {tier.value}"
+    due = [
+        Due(
+            level=number,
+            name=level.name,
+            at=opened_at + timedelta(seconds=level.after_seconds),
+            reason=why if number < reach else f"{why}: nobody above this level",
+        )
+        for number, level in enumerate(levels, start=1)
+        if number <= reach
+    ]
+    return sorted(due, key=lambda each: (each.at, each.level))
+
+
+def page_at_once(
+    ending: Ending, severity: Severity, tier: Tier, levels: int, *, data_at_risk: bool = False
+) -> list[int]:
+    """The levels to page the moment an incident ends badly, whatever their delay.
+
+    Refused: the first level has to decide. Not recovered: the second too («page a senior engineer immediately»).
+    Undo failed, or data at risk: everybody.
+    """
+    wanted = {Ending.REFUSED: 1, Ending.NOT_RECOVERED: 2, Ending.UNDO_FAILED: EVERYBODY}.get(ending, 0)
+    if wanted and data_at_risk:
+        wanted = EVERYBODY
+    return list(range(1, min(wanted, _REACH[severity][tier], levels) + 1))
+
+
+def after_incident(ending: Ending | None, *, rehearsal: bool = False, broke_glass: bool = False) -> list[str]:
+    """What is left to do by people after an incident, in the order it should be done."""
+    if rehearsal or ending in (Ending.REHEARSED, Ending.NOTHING_TO_DO, Ending.ALREADY_HANDLED):
+        return ["Nothing: nothing was changed."]
+    first = {
+        Ending.RECOVERED: ["Read this report and complete what it cannot know: who was affected, and how."],
+        Ending.REFUSED: [
+            "Decide what to do with the environment: nothing was changed, and it may still be broken."
+        ],
+        Ending.NOT_RECOVERED: [
+            "Bring the environment back by hand: see the plans, their failed steps and the state before.",
+            "Consider taking the service offline if data may be damaged; restore to a point in time if it was.",
+        ],
+        Ending.UNDO_FAILED: [
+            "Bring the environment to one state by hand: it is in neither the old one nor the new one.",
+            "Consider taking the service offline if data may be damaged; restore to a point in time if it was.",
+        ],
+    }.get(ending or Ending.NOT_RECOVERED, [])
+    failed = ending in (Ending.NOT_RECOVERED, Ending.UNDO_FAILED)
+    return [
+        *first,
+        *(["Review the acting past the guard (break-glass) with whoever owns it."] if broke_glass else []),
+        "Find the root cause (five whys, below).",
+        "Fix it in a new change, and prove it in preprod before it goes to production again.",
+        *(["Find out why the automatic recovery failed, and rehearse it again."] if failed else []),
+        "Add what was new about this failure to the runbook.",
+        "File an issue against its happening again.",
+        "Test that the recovery works: run the drill.",
+        "Close the gaps in monitoring that it showed.",
+        "Share what was learned with the team.",
+    ]
