@@ -98,10 +98,14 @@ def open_ledger(url: str | None = None) -> Ledger:
 
 @lru_cache(maxsize=16)
 def _opened(url: str) -> Ledger:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise _unusable("the address given", error) from None  # its text may hold a password
     is_sqlite = parsed.get_backend_name() == "sqlite"
     try:
-        if is_sqlite and parsed.database:
+        if is_sqlite and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = _sqlite(url) if is_sqlite else create_engine(url, pool_pre_ping=True, pool_size=10)
         _migrate(engine)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     DateTime,
     Float,
@@ -14,13 +13,14 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from ledger.storable import Document, Words
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -47,7 +47,7 @@ class UtcTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """Root of the tables."""
 
-    type_annotation_map = {datetime: UtcTime, dict[str, Any]: JSON, list[Any]: JSON, str: Text}
+    type_annotation_map = {datetime: UtcTime, dict[str, Any]: Document, str: Words}
 
 
 class IncidentRow(Base):

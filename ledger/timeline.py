@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow
+from ledger.storable import storable, storable_text
 from rules.outcomes import Phase
 from rules.redaction import redact
 
@@ -28,8 +29,12 @@ def append(
     data: dict[str, Any] | None = None,
     fence: int = 0,
 ) -> TimelineRow:
-    """Add one entry, redacted, at the end of the chain. The caller's transaction commits it."""
-    session.get(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
+    """Add one entry, redacted, at the end of the chain. The caller's transaction commits it.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: there is no such incident.
+    """
+    session.get_one(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
     last = session.scalars(
         select(TimelineRow)
         .where(TimelineRow.incident_id == incident_id)
@@ -39,12 +44,12 @@ def append(
     row = TimelineRow(
         incident_id=incident_id,
         number=last.number + 1 if last else 1,
-        at=at,
+        at=at.astimezone(UTC),
         fence=fence,
         phase=phase.value,
         kind=kind,
-        text=redact(text),
-        data=redact(data or {}),
+        text=storable_text(redact(text)),
+        data=storable(redact(data or {})),
         previous=last.hash if last else GENESIS,
     )
     row.hash = entry_hash(row)
