@@ -12,9 +12,12 @@ import psutil
 
 from rules.values import Frozen
 
+STARTED_TOLERANCE = 0.001 if sys.platform == "linux" else 1.0
+"""Seconds by which two readings of the same start may differ."""
+
 
 class Holder(Frozen):
-    """One process. `started` is its creation time in Unix seconds: a pid alone is reused."""
+    """One process. `started` tells it from a later one with the same pid: see `_started`."""
 
     host: str
     boot: str
@@ -33,13 +36,12 @@ def this_process(flow_run_id: str = "") -> Holder:
     """The calling process, as a holder."""
     pid = os.getpid()
     host, boot, namespace = _place()
-    started = psutil.Process(pid).create_time()
     return Holder(
         host=host,
         boot=boot,
         namespace=namespace,
         pid=pid,
-        started=started,
+        started=_started(psutil.Process(pid)),
         user=_user(),
         flow_run_id=flow_run_id,
     )
@@ -56,13 +58,27 @@ def is_dead(holder: Holder) -> bool | None:
         return None
     try:
         process = psutil.Process(holder.pid)
-        if abs(process.create_time() - holder.started) > 1:
+        if abs(_started(process) - holder.started) > STARTED_TOLERANCE:
             return True
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
         return False
+
+
+def _started(process: psutil.Process) -> float:
+    """When a process was started: on Linux in seconds since boot, elsewhere in Unix seconds.
+
+    Unix seconds would change when the clock is set, and prove a living holder dead.
+    """
+    if sys.platform != "linux":
+        return process.create_time()
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(process.pid) from None
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 @cache
