@@ -8,10 +8,10 @@ from typing import cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.input.run_input import Keyset, RunInput, keyset_from_paused_state
-from prefect.client.schemas.objects import State
 from prefect.states import Paused, Running
 from prefect.utilities.engine import propose_state_sync
 from pydantic import Field, ValidationError
@@ -83,7 +83,6 @@ def wait_for_people(
             if standing is Standing.APPROVED:
                 if drifted():
                     raise PlanDrifted
-                _use(case, plan)
                 return reason
             if time.monotonic() > waited_until:
                 raise RecoveryRefused(
@@ -104,7 +103,6 @@ def break_glass(case: Case, plan: Plan, by: str, reason: str) -> str:
     """Record that somebody acts past the approvals, and why; it is reviewed afterwards."""
     answer = Answer(decision=Decision.BREAK_GLASS, approver=by, comment=reason, source="policy")
     _take(case, plan, answer)
-    _use(case, plan)
     return f"break-glass by {by}: {reason}"
 
 
@@ -120,11 +118,6 @@ def _standing(case: Case, plan: Plan, requirement: Requirement, requester: str) 
     with case.ledger.reading() as session:
         given = approvals.answers(session, case.incident_id, plan.digest, now())
     return stands(requirement.policy, given, requester)
-
-
-def _use(case: Case, plan: Plan) -> None:
-    with case.writing("the approval is used") as session:
-        approvals.use(session, case.incident_id, plan.digest, now())
 
 
 class _Form:

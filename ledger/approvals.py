@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ledger import timeline
 from ledger.models import ApprovalRow, IncidentRow, PlanRow
-from rules.approvals import Answer, Decision
+from rules.approvals import Answer, Decision, same_person
 from rules.errors import RecoveryRefused
 from rules.outcomes import Phase
 from rules.redaction import redact
@@ -22,7 +22,8 @@ def give(session: Session, incident_id: str, digest: str, answer: Answer, at: da
     """Record one person's answer to the plan an incident waits with.
 
     Raises:
-        RecoveryRefused: no such open incident, another plan, or that person has answered already.
+        RecoveryRefused: no such open incident, another plan, or that person has answered already; an answer
+            that has run out may be given again.
     """
     incident = session.get(IncidentRow, incident_id, with_for_update=True)
     if incident is None or incident.closed_at is not None:
@@ -36,25 +37,19 @@ def give(session: Session, incident_id: str, digest: str, answer: Answer, at: da
             f"{incident_id} does not wait for an approval of plan {digest[:12]}; it waits for {waiting}.",
             hint=f"What was observed has changed: read the plan again with `backstop show {incident_id}`.",
         )
-    if any(
-        row.approver.casefold() == answer.approver.casefold() for row in _rows(session, incident_id, digest)
-    ):
+    row = next(
+        (r for r in _rows(session, incident_id, digest) if same_person(r.approver, answer.approver)), None
+    )
+    if row is None:
+        row = ApprovalRow(incident_id=incident_id, digest=digest, approver=answer.approver)
+        session.add(row)
+    elif row.used_at is not None or row.expires_at > at:
         raise RecoveryRefused(
             f"{answer.approver} has answered this plan already.",
             hint="A second approval must come from somebody else.",
         )
-    session.add(
-        ApprovalRow(
-            incident_id=incident_id,
-            digest=digest,
-            decision=answer.decision.value,
-            approver=answer.approver,
-            comment=redact(answer.comment),
-            source=answer.source,
-            decided_at=at,
-            expires_at=at + LIFE,
-        )
-    )
+    row.decision, row.comment, row.source = answer.decision.value, redact(answer.comment), answer.source
+    row.decided_at, row.expires_at = at, at + LIFE
     timeline.append(
         session,
         incident_id,
@@ -82,7 +77,10 @@ def answers(session: Session, incident_id: str, digest: str, at: datetime) -> li
 
 
 def use(session: Session, incident_id: str, digest: str, at: datetime) -> None:
-    """Mark the answers to this plan as used: each serves for one acting only."""
+    """Mark the answers to this plan as used: each serves for one acting only.
+
+    Belongs in the transaction that begins to act: a run that dies before it may still use them.
+    """
     for row in _rows(session, incident_id, digest):
         row.used_at = row.used_at or at
 

@@ -5,9 +5,13 @@ Runbook sources: 001 «Escalation Matrix», 003 «Decision Matrix» and «Approv
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from rules.severity import Destructiveness, Severity, Tier
 from rules.values import Frozen
@@ -38,7 +42,7 @@ class Answer(Frozen):
     """One person's answer to one plan."""
 
     decision: Decision
-    approver: str
+    approver: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
     comment: str = ""
     source: str = "command"
     at: datetime | None = None
@@ -121,18 +125,27 @@ def stands(policy: Policy, answers: Sequence[Answer], requester: str) -> tuple[S
     broken = next((a for a in answers if a.decision is Decision.BREAK_GLASS and a.comment.strip()), None)
     if broken:
         return Standing.APPROVED, f"break-glass by {broken.approver}: {broken.comment}"
-    own = requester.casefold()
     people: dict[str, str] = {}
     for answer in answers:
-        name = answer.approver.casefold()
-        if answer.decision is Decision.APPROVE and not (name == own and policy is Policy.TWO_APPROVERS):
-            people.setdefault(name, answer.approver)
+        own = policy is Policy.TWO_APPROVERS and same_person(answer.approver, requester)
+        if answer.decision is Decision.APPROVE and not own:
+            people.setdefault(_spelt(answer.approver), answer.approver)
     if len(people) >= policy.approvers:
         return Standing.APPROVED, "approved by " + " and ".join(
             people.values()
         ) if people else "no approval is needed"
     missing = policy.approvers - len(people)
     return Standing.WAITING, f"{missing} of {policy.approvers} approvals missing"
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two typed names are one person's, however they are spelt: case, spaces, width and marks."""
+    return _spelt(one) == _spelt(other)
+
+
+def _spelt(name: str) -> str:
+    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
 
 
 def _needs(policy: Policy) -> str:
