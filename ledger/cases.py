@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ledger import leases, timeline
+from ledger import approvals, leases, levers, timeline
 from ledger.database import Ledger
 from ledger.models import IncidentRow, PlanRow, StepRow
-from rules.errors import LeaseLost, RecoveryRefused
+from rules.errors import LeaseLost, RecoveryRefused, StepFailed
 from rules.outcomes import Effect, Phase, Verification
 from rules.plans import Plan
 from rules.redaction import redact
@@ -25,9 +26,18 @@ current_case: ContextVar[Case | None] = ContextVar("current_case", default=None)
 """The case the running code works for; the frame sets it, actions need it."""
 
 
+_permit: ContextVar[object | None] = ContextVar("permit", default=None)
+"""The block of `may_act` that the running code belongs to."""
+
+
 def now() -> datetime:
     """The ledger's clock: UTC."""
     return datetime.now(UTC)
+
+
+def _elapsed() -> float:
+    """Seconds that nobody can set; on Linux they count on while a laptop sleeps, as leases do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 @dataclass(slots=True)
@@ -47,6 +57,7 @@ class Case:
     plan_id: int | None = None
     lost: threading.Event = field(default_factory=threading.Event)
     _safe_until: float = 0.0
+    _permitted: object | None = None
 
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[Session]:
@@ -56,7 +67,7 @@ class Case:
             LeaseLost: another run took over.
         """
         with self.ledger.session(f"{self.phase.value}: {what}") as session:
-            started = time.monotonic()
+            started = _elapsed()
             self._prove(session)
             yield session
         self._safe_until = started + self.lease_seconds
@@ -124,6 +135,7 @@ class Case:
             row.state = state
             if state == "acting":
                 row.acting_at = row.acting_at or now()
+                approvals.use(session, self.incident_id, row.digest, now())
             else:
                 row.ended_at = now()
             self.append(session, "plan", f"{row.rung}: {state}" + (f" ({reason})" if reason else ""))
@@ -145,15 +157,17 @@ class Case:
 
         Raises:
             RecoveryRefused: the case may not act now: a rehearsal, or outside acting and undoing.
+        StepFailed: somebody pulled the stop lever.
             LeaseLost: another run took over.
         """
-        if self.rehearsal or not self.acting:
+        if self.rehearsal or not self.acting or _permit.get() is not self._permitted:
             raise RecoveryRefused(
                 f"{action} on {subject} was called while the incident may not act.",
                 hint="This is a fault of the flow: only a rung's act and undo may call actions.",
             )
         while True:
             with self.writing(f"{action} {subject}: intent") as session:
+                self._refuse_if_stopped(session)
                 step = StepRow(
                     incident_id=self.incident_id,
                     plan_id=self.plan_id,
@@ -167,9 +181,18 @@ class Case:
                 session.add(step)
                 session.flush()
                 number = step.id
-            if time.monotonic() < self._safe_until:
+            if _elapsed() < self._safe_until:
                 return number
             # We were stopped for longer than the lease lives: whoever waited may have taken over since.
+
+    def _refuse_if_stopped(self, session: Session) -> None:
+        lever = levers.pulled(session, self.environment)
+        if lever:
+            raise StepFailed(
+                f"The stop lever ({lever.scope}) was pulled by {lever.stopped_by}: "
+                f"{lever.reason or 'no reason given'}.",
+                hint="`backstop stop-lever off` lets flows act again.",
+            )
 
     def conclude(self, step: int, effect: Effect | None, error: str = "") -> None:
         """Write what an action did, or why it failed."""
@@ -193,12 +216,18 @@ class Case:
 
     @contextlib.contextmanager
     def may_act(self) -> Iterator[None]:
-        """Allow actions until the block ends."""
-        self.acting = True
+        """Allow actions until the block ends, to this block only.
+
+        What an earlier block left running (a call that hung until its time was over) may not act in a later
+        one, when the undo has begun.
+        """
+        self.acting, self._permitted = True, object()
+        token = _permit.set(self._permitted)
         try:
             yield
         finally:
-            self.acting = False
+            self.acting, self._permitted = False, None
+            _permit.reset(token)
 
     @contextlib.contextmanager
     def kept_alive(self) -> Iterator[None]:

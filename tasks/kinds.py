@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -33,6 +34,7 @@ R = TypeVar("R")
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 8.0
+MOST_AT_ONCE = 16
 
 _attempt: ContextVar[int] = ContextVar("attempt", default=1)
 
@@ -143,13 +145,38 @@ def _attempt_number() -> int:
 def in_parallel(calls: Sequence[Callable[[], R]]) -> list[R]:
     """Run calls at the same time and return their results in order.
 
-    Waits for all of them, whatever happens, and then raises the first error: nothing is left running behind.
+    Waits for all of them and then raises the first error: nothing is left running behind. Only when the caller
+    itself is stopped (its time is over, it is cancelled) it waits no longer: calls that have not begun never do,
+    and one that hangs keeps neither the caller nor the process from ending; it cannot act any more.
     """
     if len(calls) == 1:
         return [calls[0]()]
-    with ThreadPoolExecutor(max_workers=max(1, min(len(calls), 16)), thread_name_prefix="parallel") as pool:
-        running = [pool.submit(copy_context().run, call) for call in calls]
+    stopped, free = threading.Event(), threading.Semaphore(MOST_AT_ONCE)
+    running: list[Future[R]] = [Future() for _ in calls]
+    for done, call in zip(running, calls, strict=True):
+        run = functools.partial(copy_context().run, call)
+        threading.Thread(
+            target=_fulfil, args=(done, run, free, stopped), name="parallel", daemon=True
+        ).start()
+    try:
+        wait(running)
+    except BaseException:
+        stopped.set()
+        raise
     return [done.result() for done in running]
+
+
+def _fulfil(
+    done: Future[R], call: Callable[[], R], free: threading.Semaphore, stopped: threading.Event
+) -> None:
+    with free:
+        if stopped.is_set():
+            done.cancel()
+            return
+        try:
+            done.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the results are read
+            done.set_exception(error)
 
 
 def say(text: str) -> None:
