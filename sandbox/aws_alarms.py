@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 _COMPOSITE, _METRIC = "CompositeAlarm", "MetricAlarm"
@@ -89,7 +90,7 @@ def _history(alarm: Any) -> list[dict[str, Any]]:
     states: list[tuple[str, str, datetime]] = [(kept[3], kept[1], kept[4]) for kept in alarm.history]
     states.append((alarm.state_value, alarm.state_reason, alarm.state_updated_timestamp))
     items = []
-    for (old, _, _), (new, reason, at) in zip(states, states[1:], strict=False):
+    for (old, _, _), (new, reason, at) in pairwise(states):
         if old == new:
             continue
         data = {

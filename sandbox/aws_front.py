@@ -28,9 +28,9 @@ Kind = Literal["error", "drop", "lose-reply", "delay", "account"]
 class Rule:
     """One thing that goes wrong.
 
-    `call` is `service.Operation`, `service.*` or `*`. `agent` must occur in the caller's user agent. `times` counts
-    down; None never ends. `seconds` is waited before anything else. `lose-reply` lets AWS act and swallows the
-    answer; `drop` hangs up before it acts; `account` lands the caller in another account.
+    `call` is `service.Operation`, `service.*` or `*`. `agent` must occur in the caller's user agent, `spares` must
+    not. `times` counts down; None never ends. `seconds` is waited before anything else. `lose-reply` lets AWS act
+    and swallows the answer; `drop` hangs up before it acts; `account` lands the caller in another account.
     """
 
     call: str
@@ -40,13 +40,19 @@ class Rule:
     status: int = 400
     message: str = ""
     agent: str = ""
+    spares: str = ""
     seconds: float = 0.0
     account: str = ""
     name: str = ""
 
     def catches(self, call: str, agent: str) -> bool:
         """Say whether this rule is for that call by that caller."""
-        if self.times == 0 or ORGAN in agent or self.agent not in agent:
+        if (
+            self.times == 0
+            or ORGAN in agent
+            or self.agent not in agent
+            or (self.spares and self.spares in agent)
+        ):
             return False
         service, _, operation = self.call.partition(".")
         return self.call in {"*", call} or (operation == "*" and call.startswith(f"{service}."))

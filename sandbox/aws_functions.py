@@ -7,11 +7,15 @@ import urllib.request
 from typing import Any
 from urllib.parse import unquote
 
-from sandbox.places import ACCOUNT, Addresses
+from sandbox.addresses import Addresses
+from sandbox.places import ACCOUNT
 
 CODE_PATH = "/sandbox-code/"
 
-_MISSING = "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist."
+_MISSING = (
+    "Error occurred while GetObject. S3 Error Code: NoSuchKey. "
+    "S3 Error Message: The specified key does not exist."
+)
 
 
 def install(addresses: Addresses) -> None:
@@ -59,8 +63,9 @@ def _point_urls_at_the_host(models: Any, addresses: Addresses) -> None:
     from moto.awslambda.exceptions import GenericResourcNotFound
     from moto.awslambda.responses import LambdaResponse
 
+    answers: Any = LambdaResponse
     before, told = models.FunctionUrlConfig.__init__, models.FunctionUrlConfig.to_dict
-    create, get = LambdaResponse.create_function_url_config, LambdaResponse.get_function_url_config
+    create, get = answers.create_function_url_config, answers.get_function_url_config
 
     def init(self: Any, function: Any, config: dict[str, Any]) -> None:
         before(self, function, config)
@@ -72,7 +77,7 @@ def _point_urls_at_the_host(models: Any, addresses: Addresses) -> None:
         arn = (
             f"{self.function.function_arn}:{self.qualifier}" if self.qualifier else self.function.function_arn
         )
-        return told(self) | {"FunctionArn": arn}
+        return {**told(self), "FunctionArn": arn}
 
     def config_of(self: Any) -> Any:
         return self.backend.get_function_url_config(unquote(self.path.split("/")[-2]))
@@ -90,8 +95,8 @@ def _point_urls_at_the_host(models: Any, addresses: Addresses) -> None:
 
     models.FunctionUrlConfig.__init__ = init
     models.FunctionUrlConfig.to_dict = to_dict
-    LambdaResponse.create_function_url_config = create_function_url_config
-    LambdaResponse.get_function_url_config = get_function_url_config
+    answers.create_function_url_config = create_function_url_config
+    answers.get_function_url_config = get_function_url_config
 
 
 def _tell_where_code_is(models: Any, addresses: Addresses) -> None:

@@ -17,6 +17,10 @@ Event = dict[str, Any]
 Told = Callable[[Event], None]
 
 
+def nobody(_: Event) -> None:
+    """Nobody listens."""
+
+
 def deploy(
     home: Home,
     place: Place,
@@ -24,7 +28,7 @@ def deploy(
     *,
     terraform: str,
     environment: Mapping[str, str],
-    on_event: Told = lambda event: None,
+    on_event: Told = nobody,
 ) -> None:
     """Deploy a release into an environment with real Terraform.
 

@@ -35,13 +35,18 @@ def go_back(name: str) -> bool:
         return True
 
 
-def _backends() -> dict[tuple[str, str, str], Any]:
-    """Every backend of ours by service, account and region."""
+def _backends_of(service: str) -> Any:
     from moto import backends
 
+    get: Any = backends.get_backend
+    return get(service)
+
+
+def _backends() -> dict[tuple[str, str, str], Any]:
+    """Every backend of ours by service, account and region."""
     found = {}
     for service in SERVICES:
-        for account, regions in backends.get_backend(service).items():
+        for account, regions in _backends_of(service).items():
             for region, backend in regions.items():
                 found[service, account, region] = backend
     return found
@@ -49,11 +54,9 @@ def _backends() -> dict[tuple[str, str, str], Any]:
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
     """A deep copy that refers to the same backends and makes locks anew."""
-    from moto import backends
-
     memo: dict[int, Any] = {}
     for service in (*SERVICES, "logs", "iam", "kms", "events", "kinesis", "sqs"):
-        whole = backends.get_backend(service)
+        whole = _backends_of(service)
         memo[id(whole)] = whole
         for regions in whole.values():
             memo[id(regions)] = regions

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sandbox.addresses import Addresses
+
 ACCOUNT = "123456789012"
 """moto's own account: what STS answers when nobody says otherwise."""
 
@@ -17,6 +19,9 @@ ENVIRONMENTS = ("preprod", "prod")
 FUNCTIONS = ("ingestion", "analysis", "dashboard")
 ALIAS = "live"
 """The dashboard's alias: its callers follow it, not the newest code."""
+
+EXECUTION = "AWS_Lambda_python3.11"
+"""In the user agent of every request the service's functions make, as on AWS."""
 
 STATE_BUCKET = "sentiment-terraform-state"
 LOCK_TABLE = "sentiment-terraform-locks"
@@ -79,29 +84,8 @@ class Place:
         return f"{STATE_BUCKET}/{self.state_key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Ports on 127.0.0.1, chosen once per sandbox so that it comes back where it was."""
-
-    aws: int
-    invocations: int
-    certificates: int
-    urls: dict[str, int]
-    """Port of each function's URL, by function name."""
-
-    @property
-    def aws_url(self) -> str:
-        """The AWS stand-in."""
-        return f"http://127.0.0.1:{self.aws}"
-
-    @property
-    def certificate_url(self) -> str:
-        """Where the SNS signing certificate is served."""
-        return f"https://127.0.0.1:{self.certificates}/SimpleNotificationService-sandbox.pem"
-
-    def function_url(self, function: str) -> str:
-        """The URL of a function, ending in a slash as AWS's do."""
-        return f"http://127.0.0.1:{self.urls[function]}/"
+FUNCTION_NAMES = tuple(name for place in ENVIRONMENTS for name in Place(place).functions.values())
+"""Every function of every environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +155,11 @@ class Home:
         return self.path / "terraform.rc"
 
     @property
+    def provider_socket(self) -> Path:
+        """Holds the path of the socket at which providers are asked for."""
+        return self.path / "run" / "provider.socket"
+
+    @property
     def mirror(self) -> Path:
         """Terraform's provider mirror."""
         return self.path / "mirror"
@@ -199,6 +188,11 @@ class Home:
     def confirmations(self) -> Path:
         """One JSON line per confirmed subscription."""
         return self.path / "sns" / "confirmations.jsonl"
+
+    @property
+    def active_faults(self) -> Path:
+        """What was broken on purpose and not repaired yet, as JSON."""
+        return self.path / "run" / "broken.json"
 
     @property
     def silenced(self) -> Path:

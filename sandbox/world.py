@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import shutil
 import socket
 import subprocess
@@ -15,15 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from rules.errors import RecoveryRefused, StepFailed
-from sandbox import certificates, deploying, environment_files, moments, processes, releases, terraform_binary
+from sandbox import (
+    account,
+    certificates,
+    deploying,
+    environment_files,
+    moments,
+    processes,
+    releases,
+    terraform_binary,
+)
+from sandbox.addresses import Addresses, free_addresses
 from sandbox.organs import organ_client
-from sandbox.places import ENVIRONMENTS, LOCK_TABLE, ROLE, STATE_BUCKET, Addresses, Home, Place
+from sandbox.places import ENVIRONMENTS, FUNCTION_NAMES, Home, Place
 
 MODULES = {
     "aws": "sandbox.aws",
     "function-host": "sandbox.function_host",
     "alarms": "sandbox.alarms",
     "certificate-host": "sandbox.certificate_host",
+    "provider-host": "sandbox.provider_host",
 }
 """The sandbox's processes."""
 
@@ -69,7 +78,7 @@ class Sandbox:
         (place.path / "run").mkdir(parents=True, exist_ok=True)
         terraform = terraform_binary.find(place)
         if not place.addresses_file.exists():
-            place.keep_addresses(_free_addresses())
+            place.keep_addresses(free_addresses(FUNCTION_NAMES))
         box = cls(place, terraform, place.addresses())
         certificates.make(place)
         box._start_processes(outlive)
@@ -77,7 +86,7 @@ class Sandbox:
         environment_files.write(place, terraform)
         releases.build(place)
         box._wait_until_up()
-        box._open_account()
+        account.open_account(place)
         return box
 
     @classmethod
@@ -132,7 +141,7 @@ class Sandbox:
         self,
         environment: str,
         release: str | int,
-        on_event: Callable[[deploying.Event], None] = lambda event: None,
+        on_event: deploying.Told = deploying.nobody,
     ) -> float:
         """Deploy a release (its name or number) with real Terraform; the seconds it took.
 
@@ -144,7 +153,7 @@ class Sandbox:
         deploying.deploy(
             self.home, place, name, terraform=self.terraform, environment=self.variables(), on_event=on_event
         )
-        self._give_key(place)
+        account.give_key(self.home, place)
         return time.monotonic() - begun
 
     def subscribe(self, webhook_url: str) -> None:
@@ -161,8 +170,9 @@ class Sandbox:
         Raises:
             StepFailed: no such moment was kept.
         """
-        for leftover in (self.home.faults, self.home.silenced, self.home.webhook):
+        for leftover in (self.home.faults, self.home.silenced, self.home.active_faults, self.home.webhook):
             leftover.unlink(missing_ok=True)
+        terraform_binary.write_provider_mirror(self.home)
         self._moment("reset", moment)
 
     def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
@@ -199,11 +209,9 @@ class Sandbox:
         return self.wait_for(green, "every alarm is OK", seconds)
 
     def _moment(self, verb: str, name: str) -> None:
-        request = urllib.request.Request(
-            f"{self.addresses.aws_url}{moments.PATH}{verb}/{name}", method="POST"
-        )
+        url = f"{self.addresses.aws_url}{moments.PATH}{verb}/{name}"
         try:
-            with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+            with urllib.request.urlopen(url, data=b"", timeout=30):  # noqa: S310 - this machine
                 pass
         except OSError as error:
             raise StepFailed(f"The sandbox could not {verb} the moment {name!r}: {error}.") from error
@@ -244,46 +252,6 @@ class Sandbox:
                     )
                 time.sleep(0.02)
 
-    def _open_account(self) -> None:
-        """What is in the account before the service is: state bucket, lock table, buckets with the packages."""
-        s3, dynamodb = self.client("s3"), self.client("dynamodb")
-        present = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-        if STATE_BUCKET in present:
-            self.home.opened.touch()
-            return
-        for bucket in (STATE_BUCKET, *(Place(name).bucket for name in ENVIRONMENTS)):
-            s3.create_bucket(Bucket=bucket)
-        s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        dynamodb.create_table(
-            TableName=LOCK_TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
-        )
-        self.client("iam").create_role(
-            RoleName=ROLE.rpartition("/")[2],
-            AssumeRolePolicyDocument=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": "lambda.amazonaws.com"},
-                            "Action": "sts:AssumeRole",
-                        }
-                    ],
-                }
-            ),
-        )
-        releases.upload(self.home)
-        self.home.opened.touch()
-
-    def _give_key(self, place: Place) -> None:
-        """Somebody puts the API key into its secret by hand after the first deployment. Here it is us."""
-        client = self.client("secretsmanager")
-        if not client.describe_secret(SecretId=place.secret).get("VersionIdsToStages"):
-            client.put_secret_value(SecretId=place.secret, SecretString=secrets.token_urlsafe(24))
-
 
 def stop(home: Path) -> None:
     """End the processes of the sandbox in a folder, and only these."""
@@ -303,22 +271,3 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_addresses() -> Addresses:
-    """Ports nobody uses, all held until the last is found so that they differ."""
-    functions = [name for place in ENVIRONMENTS for name in Place(place).functions.values()]
-    held = [socket.socket() for _ in range(3 + len(functions))]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        ports = [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
-    return Addresses(ports[0], ports[1], ports[2], dict(zip(functions, ports[3:], strict=True)))
-
-
-def described(status: Status) -> str:
-    """A status as JSON."""
-    return json.dumps({"home": status.home, "aws": status.aws_url, "processes": status.processes}, indent=1)

@@ -24,12 +24,10 @@ def sandbox() -> Iterator[Sandbox]:
     box = Sandbox.start(home)
     try:
         with ThreadPoolExecutor() as both:
-            ways = [
-                both.submit(lambda: [box.deploy("prod", number) for number in (1, 2)]),
-                both.submit(box.deploy, "preprod", 2),
-            ]
-            for way in ways:
-                way.result()
+            preprod = both.submit(box.deploy, "preprod", 2)
+            box.deploy("prod", 1)
+            box.deploy("prod", 2)
+            preprod.result()
         box.wait_until_green()
         box.keep()
         yield box

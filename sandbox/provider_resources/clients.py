@@ -17,6 +17,19 @@ def use_region(region: str) -> None:
     _region[:] = [region]
 
 
+def warm_up(services: tuple[str, ...]) -> None:
+    """Load what the clients of these services are made from, for the processes forked from this one."""
+    from botocore.session import get_session
+
+    _sessions[:] = [get_session()]
+    loader = _sessions[0].get_component("data_loader")
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+            loader.load_service_model(service, kind)
+    loader.load_data("endpoints")
+    loader.load_data("partitions")
+
+
 def client(service: str) -> Any:
     """The client of a service."""
     with _lock:

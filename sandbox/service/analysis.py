@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from service import health
+from . import health
 
 GOOD = {"good", "great", "love", "happy", "win"}
 BAD = {"bad", "awful", "hate", "sad", "loss"}
@@ -17,7 +17,7 @@ def score(text: str) -> int:
     return sum(word in GOOD for word in words) - sum(word in BAD for word in words)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Score every item that has no score yet, or report health."""
     if event.get("action") == "health":
         return health.report()

@@ -1,0 +1,141 @@
+"""Ways to break the sandbox on purpose. Each is real: the wires and the things themselves are broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rules.errors import RecoveryRefused
+from sandbox import breaking
+from sandbox.world import Sandbox
+
+Act = Callable[[Sandbox, str], None]
+"""Does it to an environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to break the sandbox."""
+
+    name: str
+    description: str
+    start: Act
+    end: Act
+
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault(
+            "bad-release",
+            "Deploy release 3 with Terraform: its dashboard raises on every call.",
+            breaking.deploy_bad_release,
+            breaking.deploy_good_release,
+        ),
+        Fault(
+            "dashboard-code",
+            "Put release 3's package into the dashboard past Terraform, whose state does not notice.",
+            breaking.swap_dashboard_code,
+            breaking.restore_dashboard_code,
+        ),
+        Fault(
+            "missing-package",
+            "Remove release 2's package of the dashboard from the bucket.",
+            breaking.remove_package,
+            breaking.restore_package,
+        ),
+        Fault(
+            "wrong-package-bytes",
+            "Replace release 2's package of the dashboard in the bucket by something else.",
+            breaking.garble_package,
+            breaking.restore_package,
+        ),
+        *(
+            Fault(name, description, breaking.with_rules(name, *rules), breaking.without_rules(name))
+            for name, (description, rules) in breaking.ON_THE_WIRE.items()
+        ),
+        Fault(
+            "held-terraform-lock",
+            "Somebody's build holds the lock of the Terraform state, and nobody knows whether it lives.",
+            breaking.hold_lock,
+            breaking.release_lock,
+        ),
+        Fault(
+            "abandoned-terraform-lock",
+            "A Terraform of this machine died an hour ago and left its lock.",
+            breaking.abandon_lock,
+            breaking.release_lock,
+        ),
+        Fault(
+            "terraform-broken",
+            "Terraform cannot install its provider: every run fails before it reads anything.",
+            breaking.remove_provider,
+            breaking.restore_provider,
+        ),
+        Fault(
+            "alarm-without-data",
+            "The metric of the dashboard's alarm has no data: INSUFFICIENT_DATA, which is not green.",
+            breaking.silence_alarm,
+            breaking.unsilence_alarms,
+        ),
+        Fault(
+            "alarm-actions-disabled",
+            "Somebody switched off what the alarms do: they fire and tell nobody.",
+            breaking.disable_alarm_actions,
+            breaking.enable_alarm_actions,
+        ),
+    )
+}
+"""Every fault by name."""
+
+
+def start(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
+    """Break something. Breaking it again changes nothing.
+
+    Raises:
+        RecoveryRefused: there is no such fault or environment.
+    """
+    fault = _fault(name)
+    sandbox.place(environment)
+    fault.start(sandbox, environment)
+    _note(sandbox, active(sandbox) | {name: environment})
+
+
+def repair(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
+    """Repair what a fault broke. Repairing it again changes nothing.
+
+    Raises:
+        RecoveryRefused: there is no such fault or environment.
+    """
+    _fault(name).end(sandbox, sandbox.place(environment).name)
+    _note(sandbox, {other: where for other, where in active(sandbox).items() if other != name})
+
+
+def repair_all(sandbox: Sandbox) -> list[str]:
+    """Repair everything that was broken on purpose, last broken first; their names."""
+    broken = list(reversed(active(sandbox).items()))
+    # What breaks the wires goes first: the others are repaired over them.
+    broken.sort(key=lambda fault: fault[0] not in breaking.ON_THE_WIRE)
+    for name, environment in broken:
+        repair(sandbox, name, environment)
+    return [name for name, _ in broken]
+
+
+def active(sandbox: Sandbox) -> dict[str, str]:
+    """What was broken on purpose and not repaired: the environment of each, by fault, oldest first."""
+    try:
+        found: dict[str, str] = json.loads(sandbox.home.active_faults.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _note(sandbox: Sandbox, broken: dict[str, str]) -> None:
+    sandbox.home.active_faults.write_text(json.dumps(broken), encoding="utf-8")
+
+
+def _fault(name: str) -> Fault:
+    if name not in FAULTS:
+        raise RecoveryRefused(f"There is no fault {name!r}.", hint=f"Faults: {', '.join(FAULTS)}.")
+    return FAULTS[name]
