@@ -8,13 +8,13 @@ from blocks.environment import Environment
 from flows._release_memory import release_history
 from ledger import plans
 from ledger.cases import current_case
-from rules.errors import NoWayBack, RecoveryRefused
+from rules.errors import NoWayBack, RecoveryRefused, StepFailed
 from rules.health import RunningCode, same_release, short
 from rules.names import release_name
 from rules.rollback_targets import Deployment, choose, expected_code, running_release, standing
 from rules.values import Frozen
 from tasks.kinds import in_parallel
-from tasks.release_packages import Package, package_of
+from tasks.release_packages import Package, package_of, release_of
 from tasks.service_looks import ServiceLook, look_at_service
 
 _MOST_REASONS = 12
@@ -57,7 +57,7 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
     if missing:
         raise NoWayBack(f"The live code of {', '.join(missing)} could not be read: {look.problems}.")
     live = {function: code.sha256 for function, code in look.code.items()}
-    running = running_release(history, live) or _named_by_service(look, history)
+    running = running_release(history, live) or _named_otherwise(environment, look, history)
     kept = _target_of_this_incident()
     if kept:
         packages, reason = _packages(environment, history, kept)
@@ -123,10 +123,19 @@ def _target(
     return Target(release=release, running=running, packages=packages, live=look.code, reasons=reasons)
 
 
-def _named_by_service(look: ServiceLook, history: list[Deployment]) -> str:
-    """The running release as the service names it, in the ledger's spelling where it knows it."""
+def _named_otherwise(environment: Environment, look: ServiceLook, history: list[Deployment]) -> str:
+    """The running release as the service names it, in the ledger's spelling where it knows it; else by its bytes.
+
+    A release that broke before it was recorded is in no history, and may be too broken to say its name.
+    """
     named = next((seen.release for seen in look.endpoints.values() if seen.release), "")
-    return next((d.release for d in reversed(history) if named and same_release(named, d.release)), named)
+    if named:
+        return next((d.release for d in reversed(history) if same_release(named, d.release)), named)
+    try:
+        found = set(in_parallel([partial(release_of, environment, code) for code in look.code.values()]))
+    except (NoWayBack, StepFailed):
+        return ""  # a name for the report, not worth failing for
+    return found.pop() if len(found) == 1 else ""
 
 
 def _target_of_this_incident() -> str:

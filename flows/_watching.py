@@ -114,11 +114,9 @@ def watch(environment: Environment, wanted: Wanted) -> Verification:
             others = others + 1 if _other_code(verification) else 0
             if verification.verdict is Verdict.PASS or time.monotonic() > give_up:
                 return verification
-            if (
-                others >= _ROUNDS_OF_OTHER_CODE
-                or health.hopeless(seen.endpoints)
-                or _terraform_failed(verification)
-            ):
+            if others >= _ROUNDS_OF_OTHER_CODE or health.hopeless(seen.endpoints):
+                return verification
+            if terraform and terraform.done() and _hangs_on_terraform(verification):
                 return verification
             pause(platform.health_interval_seconds)
 
@@ -178,8 +176,11 @@ def _other_code(verification: Verification) -> bool:
     return any(c.name.startswith("code ") and c.verdict is Verdict.FAIL for c in verification.checks)
 
 
-def _terraform_failed(verification: Verification) -> bool:
-    return any(c.name == "terraform" and c.verdict is Verdict.FAIL for c in verification.checks)
+def _hangs_on_terraform(verification: Verification) -> bool:
+    """Whether waiting is no use: Terraform found something, or is all that is missing and cannot be asked."""
+    missing = [check for check in verification.checks if check.verdict is not Verdict.PASS]
+    terraform = [check for check in missing if check.name == "terraform"]
+    return bool(terraform) and (terraform[0].verdict is Verdict.FAIL or len(missing) == 1)
 
 
 def _tell(verification: Verification, before: str) -> str:

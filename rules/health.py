@@ -48,6 +48,8 @@ class RunningCode(Frozen):
     function: str
     sha256: str
     version: str = ""
+    size: int = 0
+    """Bytes of the package, 0 when unknown."""
     settled: bool = True
     active: bool = True
     also: dict[str, float] = {}

@@ -134,11 +134,15 @@ def _worded(value: Any) -> str:
 
 
 def as_changes(resources: Iterable[ResourceChange]) -> tuple[Change, ...]:
-    """The changes for a plan: one for each attribute, so that people see what becomes of what."""
+    """The changes for a plan: one for each attribute, so that people see what becomes of what.
+
+    Attributes that are only known afterwards follow from the others; they are told where nothing else is.
+    """
     told = []
     for resource in resources:
         kind = f"{KIND} {resource.verb}"
-        for name, (before, after) in resource.attributes.items():
+        known = {name: pair for name, pair in resource.attributes.items() if pair[1] != UNKNOWN}
+        for name, (before, after) in (known or resource.attributes).items():
             told.append(Change(subject=f"{resource.address} {name}", before=before, after=after, kind=kind))
         if not resource.attributes:
             told.append(Change(subject=resource.address, before="", after="", kind=kind))

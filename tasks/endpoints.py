@@ -30,29 +30,35 @@ _keeping = threading.Lock()
 def ask_health(environment: Environment, name: str) -> Look:
     """Call one of the platform's health endpoints, with its key, and judge the answer.
 
-    A bad answer is an observation, not an error: it is returned. The key never leaves this function.
+    A bad answer is an observation, not an error: it is returned. The key never leaves this module.
 
     Permissions: secretsmanager:GetSecretValue, lambda:GetFunctionUrlConfig
     """
     endpoint = next(e for e in environment.platform.health if e.name == name)
+    status, look = _asked(environment, endpoint)
+    if status in (401, 403) and _forget(environment, endpoint):
+        status, look = _asked(environment, endpoint)  # the key was rotated since we read it
+    if status in (401, 403):
+        return Look(
+            verdict=Verdict.FAIL, reason=f"answered {status}: it refuses the key kept in {endpoint.key}"
+        )
+    return look
+
+
+def _asked(environment: Environment, endpoint: HealthEndpoint) -> tuple[int, Look]:
     try:
         address = _address(environment, endpoint)
         headers = {endpoint.header: _key(environment, endpoint)} if endpoint.key else {}
     except StepFailed as error:
-        return Look(verdict=Verdict.INCONCLUSIVE, reason=f"could not be asked: {error.message}")
+        return 0, Look(verdict=Verdict.INCONCLUSIVE, reason=f"could not be asked: {error.message}")
     try:
         status, body = _get(address + endpoint.path, headers, endpoint.timeout_seconds)
     except httpx.TimeoutException:
-        return Look(verdict=Verdict.FAIL, reason=f"no answer within {endpoint.timeout_seconds:g} s")
+        return 0, Look(verdict=Verdict.FAIL, reason=f"no answer within {endpoint.timeout_seconds:g} s")
     except httpx.HTTPError as error:
         # The message of some errors repeats the request's headers; the type says enough.
-        return Look(verdict=Verdict.FAIL, reason=f"no answer ({type(error).__name__})")
-    if status in (401, 403):
-        _forget(environment, endpoint)
-        return Look(
-            verdict=Verdict.FAIL, reason=f"answered {status}: it refuses the key kept in {endpoint.key}"
-        )
-    return _judged(endpoint, status, body)
+        return 0, Look(verdict=Verdict.FAIL, reason=f"no answer ({type(error).__name__})")
+    return status, _judged(endpoint, status, body)
 
 
 def _get(address: str, headers: dict[str, str], timeout_seconds: float) -> tuple[int, bytes]:
@@ -121,7 +127,8 @@ def _recent(name: tuple[str, ...], read: Any) -> str:
     return value
 
 
-def _forget(environment: Environment, endpoint: HealthEndpoint) -> None:
-    """The key may have been rotated: read it anew next time."""
+def _forget(environment: Environment, endpoint: HealthEndpoint) -> bool:
+    """Read the key anew next time; true when it was read some time ago."""
     with _keeping:
-        _kept.pop(_key_name(environment, endpoint), None)
+        until, _ = _kept.pop(_key_name(environment, endpoint), (0.0, ""))
+    return 0 < until < time.monotonic() + _KEY_SECONDS - 1

@@ -47,6 +47,7 @@ def _running(
         function=function,
         sha256=_hexadecimal(seen["CodeSha256"]),
         version=seen["Version"],
+        size=seen.get("CodeSize", 0),
         settled=seen.get("LastUpdateStatus", "Successful") != "InProgress",
         active=seen.get("State", "Active") in ("Active", "Inactive")
         and seen.get("LastUpdateStatus", "Successful") != "Failed",

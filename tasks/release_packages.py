@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from datetime import datetime
 
 from blocks.aws_errors import NotThere, translated
 from blocks.environment import Environment
 from rules.errors import NoWayBack
+from rules.health import RunningCode
 from rules.names import release_name
 from rules.values import Frozen
 from tasks.kinds import probe
 
 _CHUNK = 1 << 20
+_MOST_HASHED = 4
 
 
 class Package(Frozen):
@@ -74,9 +77,17 @@ def _hash(environment: Environment, key: str) -> str:
     return digest.hexdigest()
 
 
+class Listed(Frozen):
+    """A package as the bucket's listing tells it."""
+
+    release: str
+    size: int
+    uploaded: datetime
+
+
 @probe
-def list_packages(environment: Environment, function: str) -> list[str]:
-    """The releases a function has a package of, by name; there may be thousands.
+def list_packages(environment: Environment, function: str) -> list[Listed]:
+    """Every release a function has a package of, the newest upload first; there may be thousands.
 
     Permissions: s3:ListBucket
     """
@@ -84,14 +95,31 @@ def list_packages(environment: Environment, function: str) -> list[str]:
     location = platform.package_location(platform.function(function), "{release}")
     before, _, after = location.partition("{release}")
     fits = re.compile(re.escape(before) + r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})" + re.escape(after))
-    found = []
+    found: list[Listed] = []
     with translated(f"list the packages in {platform.artifact_bucket}"):
         pages = environment.account.client("s3").get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=platform.artifact_bucket, Prefix=before):
-            found += [
-                match.group(1) for item in page.get("Contents", ()) if (match := fits.fullmatch(item["Key"]))
-            ]
-    return found
+            for item in page.get("Contents", ()):
+                named = fits.fullmatch(item["Key"])
+                if named:
+                    size, uploaded = item["Size"], item["LastModified"]
+                    found.append(Listed(release=named.group(1), size=size, uploaded=uploaded))
+    return sorted(found, key=lambda package: package.uploaded, reverse=True)
+
+
+@probe
+def release_of(environment: Environment, live: RunningCode) -> str:
+    """Which release's package a function runs, found among the packages of the same size; empty: none of them.
+
+    Permissions: s3:ListBucket, s3:GetObject
+    """
+    same_size = [
+        package for package in list_packages.fn(environment, live.function) if package.size == live.size
+    ]
+    for package in same_size[:_MOST_HASHED]:
+        if package_of.fn(environment, live.function, package.release).sha256 == live.sha256:
+            return package.release
+    return ""
 
 
 def is_still(environment: Environment, package: Package) -> bool:

@@ -57,11 +57,15 @@ def check_out(workspace: TerraformWorkspace, commit: str, folder: str) -> Path:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".checkout-", dir=wanted.parent))
         try:
-            index = {"GIT_INDEX_FILE": str(draft / ".index")}
-            _git(copy, "read-tree", commit_id(commit), extra=index)
-            _git(copy, "checkout-index", "--all", "--force", f"--prefix={draft}/files/", extra=index)
             files = draft / "files"
-            files.mkdir(exist_ok=True)
+            files.mkdir()
+            index = {
+                "GIT_INDEX_FILE": str(draft / ".index"),
+                "GIT_DIR": str(copy),
+                "GIT_WORK_TREE": str(files),
+            }
+            _git(copy, "read-tree", commit_id(commit), extra=index)
+            _git(files, "checkout-index", "--all", "--force", extra=index)
             files.rename(wanted)  # at once or not at all: half a checkout must not look like one
         finally:
             shutil.rmtree(draft, ignore_errors=True)

@@ -76,7 +76,11 @@ def plan_release(environment: Environment, release: str, commit: str) -> Terrafo
     """
     code = init_workspace.fn(environment, release, commit)
     settle(_folder(environment), environment.platform.terraform.timeout_seconds)
-    return _planned(environment, code)
+    planned = _planned(environment, code)
+    case = current_case.get()
+    if case is None or case.rehearsal:
+        _saved(environment).unlink(missing_ok=True)  # nobody will apply it, and it holds values in clear
+    return planned
 
 
 @probe(retries=2)
