@@ -88,13 +88,13 @@ def _in_child(
     kill_at: int | None,
 ) -> None:
     os.environ.update(environment)
-    sys.stdout = sys.stderr = Path(told, "output").open("w")
+    sys.stdout = sys.stderr = Path(told, "output").open("w")  # noqa: SIM115 - open until the process ends
     from blocks.settings import settings
     from ledger.database import forget_opened, watch_boundaries
 
     settings.cache_clear()
     forget_opened()
-    crossed = Path(told, "crossed").open("a", buffering=1)
+    crossed = Path(told, "crossed").open("a", buffering=1)  # noqa: SIM115 - as above
     count = 0
 
     def cross(moment: str, what: str) -> None:

@@ -1,0 +1,22 @@
+"""How each scenario is practised: which fault calls for it, and where. The crash sweep and the drills read it."""
+
+from __future__ import annotations
+
+from rules.values import Frozen
+
+
+class Practice(Frozen):
+    """One way to practise a scenario: the faults that call for it, started in this order."""
+
+    scenario: str
+    rung: str
+    """The rung that then recovers."""
+    faults: tuple[str, ...]
+    environment: str = "prod"
+
+
+PRACTICES: tuple[Practice, ...] = (
+    Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
+    Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
+)
+"""Every scenario has at least one; a new one is added here and is swept from then on."""

@@ -1,0 +1,74 @@
+"""A practice of the sandbox as a world that can be broken again and again."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from ledger.database import forget_opened, open_ledger
+from ledger.models import StepRow
+from rules.outcomes import Outcome
+from sandbox import faults, reading
+from sandbox.practice import Practice
+from tests.crash import ledger_ends
+from tests.crash.sweep import Start
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+NOT_COMPARED = ("state_sha256", "alarms", "packages")
+"""Terraform counts its writes in the state; alarms have their own pace; nobody writes packages here."""
+
+
+def start_practice(module: str, environment: str) -> Outcome:
+    """Start a scenario as `backstop recover --local` does."""
+    from deployments.environments import load_environment
+
+    outcome: Outcome = importlib.import_module(f"flows.{module}").recover.fn(load_environment(environment))
+    return outcome
+
+
+class PracticeWorld:
+    """One practice, broken once and set back to that moment before every run."""
+
+    def __init__(self, sandbox: Sandbox, practice: Practice, home: Path, proven: Path) -> None:
+        self.sandbox, self.practice, self.home, self._proven = sandbox, practice, home, proven
+        sandbox.reset()
+        self._moment = f"{practice.scenario}-{practice.rung}"
+        for fault in practice.faults:
+            faults.start(sandbox, fault, practice.environment)
+        sandbox.keep(self._moment)
+
+    def break_it(self) -> None:
+        forget_opened()
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
+        shutil.copy(self._proven, self.home / "ledger.db")
+        self.sandbox.reset(self._moment)
+
+    def start(self) -> tuple[Start, tuple[object, ...], dict[str, str]]:
+        settings = {
+            **self.sandbox.variables(),
+            "BACKSTOP_HOME": str(self.home),
+            "BACKSTOP_DELAY_SCALE": "0.5",
+        }
+        module = self.practice.scenario.replace("-", "_")
+        return start_practice, (module, self.practice.environment), settings
+
+    def state(self) -> object:
+        seen = reading.read(self.sandbox.home, self.practice.environment)
+        return {name: getattr(seen, name) for name in seen.__slots__ if name not in NOT_COMPARED}
+
+    def twice(self) -> list[str]:
+        with open_ledger(f"sqlite:///{self.home / 'ledger.db'}").reading() as session:
+            steps = session.scalars(select(StepRow).where(StepRow.result == "changed"))
+            done = Counter(f"{step.action} {step.subject}" for step in steps)
+        return [effect for effect, times in done.items() if times > 1]
+
+    def left_behind(self) -> list[str]:
+        return ledger_ends.left_behind(self.home)

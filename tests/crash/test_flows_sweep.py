@@ -1,0 +1,83 @@
+"""Every scenario on the real sandbox, killed at its boundaries and started again.
+
+`make test` sweeps a seeded sample where the real parts are slow; `make sweep` all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blocks.settings import settings
+from ledger.database import forget_opened, open_ledger
+from rules.outcomes import Ending, Verdict
+from sandbox.practice import PRACTICES, Practice
+from tests.crash.practice_world import PracticeWorld
+from tests.crash.sweep import forkserver, run, survive
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+pytestmark = [pytest.mark.crash, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("sandbox")]
+
+ALL = bool(os.getenv("BACKSTOP_SWEEP"))
+SAMPLE = {"terraform": 3, "direct": 8}
+SEED = 20260131
+
+
+@pytest.fixture(scope="module")
+def context() -> ForkServerContext:
+    """One fork server for the module."""
+    return forkserver()
+
+
+@pytest.fixture(scope="module")
+def proven(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A ledger in which the good releases are proven, made by the flow that a pipeline calls."""
+    from deployments.environments import load_environment
+    from flows.record_release import record_release
+
+    sandbox.reset()
+    home = tmp_path_factory.mktemp("proven")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**sandbox.variables(), "BACKSTOP_HOME": str(home)}.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        recorded = record_release.fn(load_environment("prod"), sandbox.release(2))
+        assert recorded.verdict is Verdict.PASS, recorded
+    settings.cache_clear()
+    open_ledger(f"sqlite:///{home / 'ledger.db'}").close()
+    forget_opened()
+    return home / "ledger.db"
+
+
+@pytest.mark.parametrize("practice", PRACTICES, ids=lambda p: f"{p.scenario}-{p.rung}")
+@pytest.mark.timeout(3600 if ALL else 420)
+def test_a_death_at_any_boundary_is_survived(
+    practice: Practice, sandbox: Sandbox, context: ForkServerContext, proven: Path, tmp_path: Path
+) -> None:
+    """Killed at a boundary and started again, a recovery ends as if nobody had killed it, every effect once."""
+    world = PracticeWorld(sandbox, practice, tmp_path / "world", proven)
+    world.break_it()
+    whole = run(context, world)
+    assert whole.outcome, (world.home / "told" / "output").read_text()
+    assert whole.outcome.ending is Ending.RECOVERED, whole.outcome
+    assert whole.outcome.plan
+    assert whole.outcome.plan.rung == practice.rung
+    wanted, count = world.state(), len(whole.crossed)
+    chosen = list(range(count))
+    if not ALL:
+        chosen = sorted(random.Random(SEED).sample(chosen, SAMPLE[practice.rung]))
+
+    began = time.monotonic()
+    for number in chosen:
+        survive(context, world, number, wanted)
+    taken = (time.monotonic() - began) / len(chosen)
+    print(f"{practice.scenario}/{practice.rung}: {len(chosen)} of {count} boundaries, {taken:.1f} s each")
