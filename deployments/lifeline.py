@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -33,10 +36,19 @@ def start(
     environment: Mapping[str, str],
     log: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module arguments…`, which ends when this process does. Call it from the main thread.
+    """Start `python -m module arguments…`, which ends when this process does.
 
     Its output is appended to `log`: never a pipe, because a reader that dies would kill the writer.
     """
+    if threading.current_thread() is threading.main_thread():
+        return _start(module, arguments, environment, log)
+    # For the kernel the parent is the thread that starts the child: let that be one that stays.
+    return _starter().submit(_start, module, arguments, environment, log).result()
+
+
+def _start(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path | None
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "deployments.lifeline", str(os.getpid()), module, *arguments]
     with contextlib.ExitStack() as stack:
         output = None
@@ -51,6 +63,11 @@ def start(
             stderr=subprocess.STDOUT if output else None,
             start_new_session=True,  # Ctrl-C in the terminal is for us alone: we decide who stops, and when
         )
+
+
+@functools.cache
+def _starter() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="lifeline")
 
 
 def stop(process: subprocess.Popen[bytes], grace_seconds: float = 10.0) -> int:

@@ -29,6 +29,7 @@ from deployments.carriers import Carrier, Spares
 from deployments.claims import Claim, Claims
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
     from deployments.runs import Runs
@@ -38,6 +39,9 @@ log = logging.getLogger("backstop.responder")
 TAGS = ("backstop", "responder")
 """What a deployment must carry to be served by a responder."""
 
+
+READY = "ready"
+"""The file in the responder's folder that holds its process id once it can run what is due."""
 
 _SPARE_LATER_SECONDS = 1.0
 
@@ -72,11 +76,13 @@ class Responder:
         self.how = how or ResponderSettings()
         self._tags = tags
         self._spares = Spares(preload)
-        self._claims = Claims(folder or settings().home / "responder")
+        self._folder = folder or settings().home / "responder"
+        self._claims = Claims(self._folder)
         self._carriers: dict[UUID, Carrier] = {}
         self._stopping = asyncio.Event()
         self._looked_at_deployments = float("-inf")
         self._is_connected = True
+        self._is_shown = False
 
     def stop(self) -> None:
         """Take no more runs, end those that run, and return from `serve`."""
@@ -84,30 +90,53 @@ class Responder:
 
     async def serve(self) -> None:
         """Look for due runs until stopped."""
-        from prefect.client.orchestration import get_client
         from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
         from deployments.runs import Runs
 
-        self._spares.prepare()
         # Prefect's client would sit on a failed call for seconds; the next look is a try of its own.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            async with get_client() as client:
+            async with contextlib.AsyncExitStack() as stack:
+                client = await self._connected(stack)
+                if client is None:
+                    return
                 runs = Runs(client, self._tags)
+                self._spares.prepare()
                 log.info("Responder ready (pid %d), looking every %g s.", os.getpid(), self.how.poll_seconds)
                 while not self._stopping.is_set():
                     await self._look_once(runs)
+                    self._show_ready()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wait_for_an_end(), self.how.poll_seconds)
                 await self._wind_down(runs)
         self._spares.close()
+
+    async def _connected(self, stack: contextlib.AsyncExitStack) -> PrefectClient | None:
+        """A client of the server, once there is one that answers; None when we are stopped before."""
+        from prefect.client.orchestration import get_client
+
+        while not self._stopping.is_set():
+            try:
+                return await stack.enter_async_context(get_client())
+            except (RuntimeError, OSError):  # RuntimeError is how Prefect says that nobody answers
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self.how.poll_seconds)
+        return None
+
+    def _show_ready(self) -> None:
+        """Write down, once, that this process has asked the server and can run what is due."""
+        if self._is_connected and not self._is_shown:
+            (self._folder / READY).write_text(str(os.getpid()), encoding="utf-8")
+            self._is_shown = True
 
     async def _look_once(self, runs: Runs) -> None:
         """One round. A server that is away, or an answer that is wrong, must not end the responder."""
         try:
             await self._settle_the_ended(runs)
             await self._inherit()
-            if time.monotonic() - self._looked_at_deployments > self.how.refresh_seconds:
+            # Until our deployments are registered, their first sight is what somebody waits for.
+            every = self.how.refresh_seconds if runs.has_deployments else 0.5
+            if time.monotonic() - self._looked_at_deployments > every:
                 await runs.look_at_deployments()
                 self._looked_at_deployments = time.monotonic()
             await self._take_due(runs)

@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import signal
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
@@ -48,18 +49,19 @@ def serve(mailbox: Connection) -> None:
     signal.signal(CANCEL, _cancelled)
     # Off: liveness is watched from outside, and a heartbeat costs each synchronous flow a second at its end.
     # (No environment variable can say so: an empty one breaks Prefect, and the smallest number is 30.)
-    with (
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        SyncClientContext.get_or_create() as context,
-    ):
-        _warm_up(context.client)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), ExitStack() as warm:
+        with suppress(
+            RuntimeError, OSError
+        ):  # the server is away; that matters when there is something to run
+            warm.enter_context(SyncClientContext.get_or_create())
         try:
             assignment = Assignment.model_validate_json(mailbox.recv_bytes())
         except EOFError:
             return
         finally:
             mailbox.close()
-        _carry_out(assignment, context.client)
+        with SyncClientContext.get_or_create() as context:
+            _carry_out(assignment, context.client)
 
 
 def load(entrypoint: str) -> Flow[..., Any]:
@@ -117,13 +119,6 @@ def _carry_out(assignment: Assignment, client: SyncPrefectClient) -> None:
         run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
     except (Abort, Pause, TerminationSignal):
         log.info("Run %s was stopped or suspended.", run.id)  # its state says so already
-
-
-def _warm_up(client: SyncPrefectClient) -> None:
-    try:
-        client.api_version()
-    except Exception:  # the server may be away now; that matters when there is something to run
-        log.debug("The Prefect server did not answer a spare process.", exc_info=True)
 
 
 def _cancelled(_signal: int, _frame: FrameType | None) -> None:

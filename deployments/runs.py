@@ -84,6 +84,11 @@ class Runs:
             await self.look_at_deployments()
         return self._entrypoints.get(run.deployment_id, "")
 
+    @property
+    def has_deployments(self) -> bool:
+        """Whether any of our deployments was seen on the server."""
+        return bool(self._entrypoints)
+
     async def look_at_deployments(self) -> None:
         """Read our deployments again, and let the UI show them as ready."""
         found = await self._client.read_deployments(

@@ -60,7 +60,7 @@ class PrefectServer:
         """What a client process needs to talk to this server and keep its files here."""
         return {"PREFECT_API_URL": self.api, "PREFECT_HOME": str(self.home), "DO_NOT_TRACK": "1"}
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen[bytes]:
         """Start the process and return at once; `wait_until_healthy` says when it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         own = {
@@ -78,6 +78,7 @@ class PrefectServer:
             environment=own | given | self.environment(),
             log=self.log,
         )
+        return self._process
 
     def wait_until_healthy(self, timeout_seconds: float = 90.0) -> None:
         """Return when the server answers.
