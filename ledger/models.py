@@ -73,6 +73,8 @@ class IncidentRow(Base):
     """The pinned plan: what a resumed run acts on."""
     runs: Mapped[int] = mapped_column(Integer, default=1)
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    head: Mapped[str] = mapped_column(String(64), default="")
+    """The hash of the timeline's last entry: without it, entries missing at the end could not be noticed."""
     verification: Mapped[dict[str, Any] | None] = mapped_column(nullable=True)
     closed_at: Mapped[datetime | None] = mapped_column(nullable=True)
     ending: Mapped[str | None] = mapped_column(String(20), nullable=True)

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow
@@ -34,7 +34,7 @@ def append(
     Raises:
         sqlalchemy.exc.NoResultFound: there is no such incident.
     """
-    session.get_one(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
+    incident = session.get_one(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
     last = session.scalars(
         select(TimelineRow)
         .where(TimelineRow.incident_id == incident_id)
@@ -52,7 +52,7 @@ def append(
         data=storable(redact(data or {})),
         previous=last.hash if last else GENESIS,
     )
-    row.hash = entry_hash(row)
+    row.hash = incident.head = entry_hash(row)
     session.add(row)
     session.flush()
     return row
@@ -65,13 +65,14 @@ def entries(session: Session, incident_id: str, after: int = 0) -> list[Timeline
 
 
 def broken_at(session: Session, incident_id: str) -> int | None:
-    """The number of the first entry that does not fit its chain, or None when it is whole."""
-    previous = GENESIS
-    for number, row in enumerate(entries(session, incident_id), start=1):
+    """The number of the first entry that is missing or does not fit its chain, or None when it is whole."""
+    previous, rows = GENESIS, entries(session, incident_id)
+    for number, row in enumerate(rows, start=1):
         if row.number != number or row.previous != previous or row.hash != entry_hash(row):
             return number
         previous = row.hash
-    return None
+    head = session.scalars(select(IncidentRow.head).where(IncidentRow.id == incident_id)).one_or_none()
+    return None if previous == (head or GENESIS) else len(rows) + 1
 
 
 def entry_hash(row: TimelineRow) -> str:
@@ -92,7 +93,5 @@ def entry_hash(row: TimelineRow) -> str:
 
 def incidents_with_a_broken_chain(session: Session) -> list[str]:
     """Every incident whose timeline was altered; for `backstop doctor`."""
-    ids = session.scalars(
-        select(TimelineRow.incident_id).group_by(TimelineRow.incident_id).order_by(func.min(TimelineRow.id))
-    )
+    ids = session.scalars(select(IncidentRow.id).order_by(IncidentRow.opened_at))
     return [incident for incident in list(ids) if broken_at(session, incident) is not None]

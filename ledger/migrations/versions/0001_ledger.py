@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("plan_id", sa.Integer(), nullable=True),
         sa.Column("runs", sa.Integer(), nullable=False),
         sa.Column("seconds", sa.JSON(), nullable=False),
+        sa.Column("head", sa.String(length=64), nullable=False),
         sa.Column("verification", sa.JSON(), nullable=True),
         sa.Column("closed_at", UtcTime(), nullable=True),
         sa.Column("ending", sa.String(length=20), nullable=True),
