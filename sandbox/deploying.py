@@ -29,6 +29,7 @@ def deploy(
     terraform: str,
     environment: Mapping[str, str],
     on_event: Told = nobody,
+    lock_seconds: int = 30,
 ) -> None:
     """Deploy a release into an environment with real Terraform.
 
@@ -50,9 +51,10 @@ def deploy(
         _terraform([terraform, *arguments], where, variables, on_event)
 
     run("init", "-input=false", "-no-color", "-reconfigure", f"-backend-config=backend-{place.name}.hcl")
+    waits = f"-lock-timeout={lock_seconds}s"
     given = (f"-var-file={place.name}.tfvars", f"-var=model_version={release}")
-    run("plan", "-input=false", "-json", "-lock-timeout=30s", "-out=release.tfplan", *given)
-    run("apply", "-input=false", "-json", "-lock-timeout=30s", "release.tfplan")
+    run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
+    run("apply", "-input=false", "-json", waits, "release.tfplan")
 
 
 def _check_out(home: Home, release: str, folder: Path) -> None:

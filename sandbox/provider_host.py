@@ -5,6 +5,7 @@ python -m sandbox.provider_host HOME
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import TypedDict
 
 from sandbox.places import Home
 from sandbox.processes import live_and_die_with_parent
@@ -21,10 +23,17 @@ SERVICES = ("lambda", "dynamodb", "s3", "secretsmanager", "sns", "cloudwatch", "
 _MOST_BYTES = 1 << 20
 
 
+class _Order(TypedDict):
+    """What the launcher sends."""
+
+    environment: dict[str, str]
+    folder: str
+
+
 def main(arguments: list[str]) -> int:
     """Fork providers until told to stop."""
-    import grpc  # noqa: F401 - loaded here once, for every provider
-    from tf import provider, runner  # noqa: F401 - the same
+    for heavy in ("grpc", "tf.provider", "tf.runner"):
+        importlib.import_module(heavy)
 
     from sandbox.provider import Aws
     from sandbox.provider_resources import clients
@@ -74,8 +83,9 @@ def _provide(connection: socket.socket, provider: object) -> None:
         os._exit(0)
 
 
-def _received(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
-    text, files = b"", []
+def _received(connection: socket.socket) -> tuple[_Order, list[int]]:
+    text = b""
+    files: list[int] = []
     while True:
         part, got, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
         if not part:

@@ -56,11 +56,10 @@ class Canary:
         """What one function says."""
         if function == self._place.function("dashboard"):
             headers = {"X-API-Key": self._api_key()}
-            return _ask(
-                urllib.request.Request(f"{self._addresses.function_url(function)}health", headers=headers)
-            )
+            url = f"{self._addresses.function_url(function)}health"
+            return _ask(urllib.request.Request(url, headers=headers))  # noqa: S310 - this machine
         url = f"http://127.0.0.1:{self._addresses.invocations}/{function}?qualifier=$LATEST"
-        answer = _ask(urllib.request.Request(url, data=b'{"action": "health"}'))
+        answer = _ask(urllib.request.Request(url, data=b'{"action": "health"}'))  # noqa: S310 - this machine
         if answer.status == 200 and not answer.told.get("error"):
             return Health(200, answer.told["answer"] if isinstance(answer.told.get("answer"), dict) else {})
         return Health(answer.status if answer.status != 200 else 502, {})

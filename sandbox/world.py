@@ -142,8 +142,12 @@ class Sandbox:
         environment: str,
         release: str | int,
         on_event: deploying.Told = deploying.nobody,
+        *,
+        lock_seconds: int = 30,
     ) -> float:
         """Deploy a release (its name or number) with real Terraform; the seconds it took.
+
+        `on_event` gets Terraform's events as they come. It waits `lock_seconds` for a lock that somebody holds.
 
         Raises:
             StepFailed: Terraform failed.
@@ -151,7 +155,13 @@ class Sandbox:
         begun, place = time.monotonic(), self.place(environment)
         name = self.release(release) if isinstance(release, int) else release
         deploying.deploy(
-            self.home, place, name, terraform=self.terraform, environment=self.variables(), on_event=on_event
+            self.home,
+            place,
+            name,
+            terraform=self.terraform,
+            environment=self.variables(),
+            on_event=on_event,
+            lock_seconds=lock_seconds,
         )
         account.give_key(self.home, place)
         return time.monotonic() - begun

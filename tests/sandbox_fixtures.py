@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    """A running sandbox, release 1 and then 2 deployed to prod, release 2 to preprod. Call `sandbox.reset()` first."""
+    """A running sandbox with release 2 deployed to prod and preprod. Call `sandbox.reset()` before using it."""
     from sandbox.world import Sandbox
 
     home = Path(tempfile.mkdtemp(prefix="backstop-sandbox-"))
@@ -25,7 +25,6 @@ def sandbox() -> Iterator[Sandbox]:
     try:
         with ThreadPoolExecutor() as both:
             preprod = both.submit(box.deploy, "preprod", 2)
-            box.deploy("prod", 1)
             box.deploy("prod", 2)
             preprod.result()
         box.wait_until_green()
