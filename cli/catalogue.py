@@ -27,6 +27,7 @@ class Parameter:
     type: str
     default: str
     required: bool
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,20 @@ def _read(path: Path) -> Scenario | None:
 
 def _scenario(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
     docstring = ast.get_docstring(node) or ""
-    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", docstring)]
-    flat = " ".join(paragraphs)
-    about = [
-        p for p in paragraphs[1:] if not re.match(r"(Source|Budget|Args|Parameters|Raises|Returns)\b", p)
-    ]
+    title, _, rest = docstring.partition("\n")
+    if " Source:" in title:  # all of it in one line
+        title, rest = re.split(r"\s+(?=Source:)", title, maxsplit=1)
+    about = re.split(
+        r"^\s*(?:Source|Budget|Args|Parameters|Raises|Returns):", rest, maxsplit=1, flags=re.MULTILINE
+    )
+    flat = " ".join(docstring.split())
     return Scenario(
         name=_flow_name(node) or path.stem.replace("_", "-"),
         module=f"flows.{path.stem}",
-        title=re.split(r"\s+Source:", paragraphs[0])[0],
+        title=title,
         source=_after("Source", flat),
         budget=_after("Budget", flat),
-        about=" ".join(about),
+        about=about[0].strip(),
         parameters=tuple(_parameters(node.args)),
     )
 
@@ -118,13 +121,28 @@ def _parameters(arguments: ast.arguments) -> list[Parameter]:
     missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     pairs = list(zip(positional, [*missing, *arguments.defaults], strict=True))
     pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
-    return [
-        Parameter(
-            name=argument.arg,
-            type=ast.unparse(argument.annotation) if argument.annotation else "str",
-            default=ast.unparse(default) if default is not None else "",
-            required=default is None,
-        )
-        for argument, default in pairs
-        if argument.arg not in OWN_OPTIONS
-    ]
+    return [_parameter(argument, default) for argument, default in pairs if argument.arg not in OWN_OPTIONS]
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
+    """A parameter, with its description where the annotation is `Annotated[type, Field(description=…)]`."""
+    kind, about = argument.annotation, ""
+    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
+        parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
+        kind = parts[0]
+        about = next((text for part in parts[1:] if (text := _described(part))), "")
+    return Parameter(
+        name=argument.arg,
+        type=ast.unparse(kind) if kind else "str",
+        default=ast.unparse(default) if default is not None else "",
+        required=default is None,
+        about=about,
+    )
+
+
+def _described(field: ast.expr) -> str:
+    if isinstance(field, ast.Call):
+        for keyword in field.keywords:
+            if keyword.arg == "description" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value)
+    return ""

@@ -10,6 +10,8 @@ from cli.failures import WrongUsage
 from cli.names import environment_name, suggestion
 from cli.options import AsJson, EnvironmentOption, command
 
+JSON_KINDS = {"int", "float", "bool", "list", "tuple", "dict", "set"}
+
 app = command(
     "recover",
     "recover canary-failure --environment prod --rehearse",
@@ -97,10 +99,10 @@ def typed(value: str, annotation: str) -> Any:
     """The value as the annotation wants it: text stays text, JSON is read as JSON."""
     import json
 
-    kinds = {kind.strip() for kind in annotation.split("|")}
+    kinds = {kind.strip().partition("[")[0] for kind in annotation.split("|")}
     if value == "" and "None" in kinds:
         return None
-    if "str" in kinds or annotation.startswith(("Literal", "Annotated[str")):
+    if not kinds & JSON_KINDS:
         return value
     try:
         return json.loads(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from rich.markup import escape
+
 from cli.catalogue import Scenario
 from cli.catalogue import scenarios as known_scenarios
 from cli.options import AsJson, command
@@ -42,12 +44,12 @@ def _describe(scenario: Scenario) -> None:
     out = console()
     out.print(f"[bold]{scenario.name}[/]  {scenario.title}", soft_wrap=True)
     if scenario.about:
-        out.print(scenario.about, soft_wrap=True)
+        out.print(f"\n{escape(scenario.about)}\n", soft_wrap=True)
     out.print(f"Source: {scenario.source or 'not named'}\nPromise: {scenario.budget or 'none'}\n")
     if scenario.parameters:
         rows = [
-            (p.name, p.type, "required" if p.required else f"default {p.default}")
+            (p.name, escape(p.type), "required" if p.required else f"default {p.default}", p.about)
             for p in scenario.parameters
         ]
-        table("Parameters (key=value)", ("key", "type", ""), rows)
+        table("Parameters (key=value)", ("key", "type", "", ""), rows)
     out.print(f"\nbackstop recover {scenario.name} --environment ENVIRONMENT --rehearse")

@@ -1,0 +1,52 @@
+"""Things that are started, kept and stopped by one thread of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Lasting(Generic[T]):
+    """Starts something in a thread that stays until it is stopped, so that several can start at the same time.
+
+    The thread must stay: the kernel ends children that asked to die with their parent when the *thread* that
+    started them ends.
+    """
+
+    def __init__(self, name: str, start: Callable[[], T], stop: Callable[[T], None]) -> None:
+        self._start, self._stop = start, stop
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._started, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def value(self) -> T:
+        """What was started, as soon as it is; raises what its start raised."""
+        while not self._started.wait(0.1):
+            pass  # short waits: Ctrl-C gets through between them
+        if self._error is not None:
+            raise self._error
+        if self._value is None:
+            raise RuntimeError("it was stopped before it had started")
+        return self._value
+
+    def stop(self, patience_seconds: float = 30.0) -> None:
+        """Stop it, waiting for its start to end first; does nothing the second time."""
+        self._over.set()
+        self._thread.join(patience_seconds)
+
+    def _live(self) -> None:
+        try:
+            self._value = self._start()
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for the value
+            self._error = error
+            return
+        finally:
+            self._started.set()
+        self._over.wait()
+        self._stop(self._value)
