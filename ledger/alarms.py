@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CursorResult, Table, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from ledger.database import Ledger
@@ -24,6 +23,14 @@ from ledger.models import AlarmRow
 _LARGEST_BATCH = 500
 """Rows in one statement: SQLite allows 32,766 variables."""
 _TABLE = cast("Table", AlarmRow.__table__)
+# Written out, because SQLAlchemy compiles an insert with ON CONFLICT anew each time. Both databases read it.
+_COLUMNS = list(_TABLE.c)
+_NAMES, _VALUES = (", ".join(f"{mark}{column.name}" for column in _COLUMNS) for mark in ("", ":"))
+_INSERT = text(
+    f"INSERT INTO alarms ({_NAMES}) VALUES ({_VALUES}) "  # noqa: S608 - the names are our own columns'
+    "ON CONFLICT (source, external_id) DO NOTHING"
+).bindparams(*(bindparam(column.name, type_=column.type) for column in _COLUMNS))
+_LATER = {"incident_key": None, "attempts": 0, "flow_run_id": None, "dispatched_at": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +73,19 @@ def store(ledger: Ledger, alarms: Sequence[NewAlarm]) -> set[str]:
     """
     new: set[str] = set()
     with ledger.session("store alarms") as session:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(_TABLE).on_conflict_do_nothing(index_elements=["source", "external_id"])
-        insert = insert.returning(_TABLE.c.id)
+        connection = session.connection()
         for start in range(0, len(alarms), _LARGEST_BATCH):
-            rows = [asdict(alarm) | {"attempts": 0} for alarm in alarms[start : start + _LARGEST_BATCH]]
-            new.update(session.connection().execute(insert, rows).scalars())
+            rows = [_columns(alarm) for alarm in alarms[start : start + _LARGEST_BATCH]]
+            ids = {str(row["id"]) for row in rows}
+            if connection.execute(_INSERT, rows).rowcount != len(rows):  # some were there before: which?
+                ids = set(connection.execute(select(_TABLE.c.id).where(_TABLE.c.id.in_(ids))).scalars())
+            new |= ids
     return new
+
+
+def _columns(alarm: NewAlarm) -> dict[str, Any]:
+    # dataclasses.asdict would copy every JSON column deeply, which costs more than the insert.
+    return {name: getattr(alarm, name) for name in NewAlarm.__slots__} | _LATER
 
 
 def waiting(session: Session) -> list[Pair]:

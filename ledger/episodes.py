@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
 from ledger import incidents, leases
@@ -16,6 +16,10 @@ from ledger.database import Ledger
 from ledger.models import AlarmRow, IncidentRow, LeaseRow, TimelineRow
 from rules.outcomes import Ending, Phase
 from rules.triggers import Placement, Standing
+
+_LARGEST_BATCH = 500
+_PLAIN: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
+"""No entity of these rows is in the session."""
 
 Judge = Callable[[str, datetime, Standing], Placement]
 """Places one alarm: its id, when it fired, and what is known."""
@@ -79,35 +83,25 @@ def place(
     run of it. `runs_over` names flow runs that are known to have ended.
     """
     with ledger.session("place alarms") as session:
-        leases.locked_row(
-            session, pair.environment
-        )  # keeps other receivers and the opening of incidents apart
-        rows = _stored(session, pair)
+        # Keeps other receivers, and the opening of incidents, apart.
+        leases.locked_row(session, pair.environment)
         known, awaited = standing(session, pair, now)
-        known = known.model_copy(
-            update={"run_is_over": awaited is not None and awaited.flow_run_id in runs_over}
-        )
-        flow_run_id = awaited.flow_run_id if awaited else _run_of(session, known)
-        told = set(
-            session.scalars(select(AlarmRow.name).where(AlarmRow.incident_key == known.key).distinct())
-        )
-        for row in rows:
-            if row.incident_key:
-                continue  # placed before; its run is still to be asked for
-            occurred = min(
-                row.occurred_at or row.received_at, row.received_at
-            )  # the sender's clock may run ahead
-            placed = judge(row.id, occurred, known)
-            row.incident_key = placed.key
-            if known.incident and known.closed_at is None and row.name not in told:
-                told.add(row.name)
-                text = f"{row.name} fired too (from {row.source})"
-                incidents.attach_alarm(session, known.incident, text, {"alarm": row.id})
-            if placed.begins:
-                known, flow_run_id = Standing(key=placed.key, awaited=True), None
-            elif flow_run_id:
-                row.state, row.flow_run_id, row.dispatched_at = "dispatched", flow_run_id, now
-        return _asked(rows)
+        over = awaited is not None and awaited.flow_run_id in runs_over
+        known = known.model_copy(update={"run_is_over": over})
+        joined_run = awaited.flow_run_id if awaited else _run_of(session, known)
+        placed: dict[tuple[str, str | None], list[str]] = {}
+        for alarm in _unplaced(session, pair):
+            # A sender's clock may run ahead of ours.
+            occurred = min(alarm.occurred_at or alarm.received_at, alarm.received_at)
+            placement = judge(alarm.id, occurred, known)
+            if known.incident and known.closed_at is None:
+                _tell(session, known, alarm)
+            if placement.begins:
+                known, joined_run = Standing(key=placement.key, awaited=True), None
+            placed.setdefault((placement.key, joined_run), []).append(alarm.id)
+        for (key, run), ids in placed.items():
+            _write(session, ids, key, run, now)
+        return _asked(session, pair)
 
 
 def awaited_runs(session: Session, now: datetime, within: timedelta) -> list[Awaited]:
@@ -121,23 +115,51 @@ def awaited_runs(session: Session, now: datetime, within: timedelta) -> list[Awa
     return [awaited for awaited in found if awaited is not None]
 
 
-def _stored(session: Session, pair: Pair) -> Sequence[AlarmRow]:
-    wanted = select(AlarmRow).where(
+def _unplaced(session: Session, pair: Pair) -> Sequence[Row[Any]]:
+    # Columns, not entities: a storm brings thousands, and each is only looked at once.
+    wanted = select(
+        AlarmRow.id, AlarmRow.occurred_at, AlarmRow.received_at, AlarmRow.name, AlarmRow.source
+    ).where(
         AlarmRow.scenario == pair.scenario,
         AlarmRow.environment == pair.environment,
         AlarmRow.state == "stored",
+        AlarmRow.incident_key.is_(None),
     )
-    return session.scalars(wanted.order_by(AlarmRow.occurred_at, AlarmRow.id)).all()
+    return session.execute(wanted.order_by(AlarmRow.occurred_at, AlarmRow.id)).all()
 
 
-def _asked(rows: Sequence[AlarmRow]) -> list[Asked]:
-    first: dict[str, AlarmRow] = {}
-    for row in sorted(rows, key=lambda row: row.id):
-        if row.state == "stored" and row.incident_key:
-            first.setdefault(row.incident_key, row)
+def _tell(session: Session, known: Standing, alarm: Row[Any]) -> None:
+    """Note on the open incident's timeline that an alarm fired too, once for each name."""
+    entry = f"{alarm.name} fired too (from {alarm.source})"
+    told_before = select(TimelineRow.id).where(
+        TimelineRow.incident_id == known.incident, TimelineRow.kind == "alarm", TimelineRow.text == entry
+    )
+    if session.scalars(told_before.limit(1)).first() is None:
+        incidents.attach_alarm(session, known.incident, entry, {"alarm": alarm.id})
+
+
+def _write(session: Session, ids: Sequence[str], key: str, run: str | None, now: datetime) -> None:
+    joined = {"state": "dispatched", "flow_run_id": run, "dispatched_at": now} if run else {}
+    for start in range(0, len(ids), _LARGEST_BATCH):
+        these = AlarmRow.id.in_(ids[start : start + _LARGEST_BATCH])
+        session.execute(update(AlarmRow).where(these).values(incident_key=key, **joined), **_PLAIN)
+
+
+def _asked(session: Session, pair: Pair) -> list[Asked]:
+    """The first alarm of each episode whose run is still to be asked for."""
+    first = (
+        select(func.min(AlarmRow.id))
+        .where(
+            AlarmRow.scenario == pair.scenario,
+            AlarmRow.environment == pair.environment,
+            AlarmRow.state == "stored",
+        )
+        .group_by(AlarmRow.incident_key)
+    )
+    rows = session.scalars(select(AlarmRow).where(AlarmRow.id.in_(first)).order_by(AlarmRow.id))
     return [
-        Asked(key, row.id, row.name, row.parameters, row.received_at, row.attempts)
-        for key, row in first.items()
+        Asked(row.incident_key or "", row.id, row.name, row.parameters, row.received_at, row.attempts)
+        for row in rows
     ]
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from ledger.alarms import prove_writable
 from ledger.database import Ledger, open_ledger
@@ -92,7 +93,26 @@ def create_app(
             await tasks["dispatcher"]
             await api.close()
 
-    app = FastAPI(title="Backstop alarms", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    async def take_sns(request: Request) -> Response:
+        return await intake.from_sns(await request.body())
+
+    async def take_sender(request: Request) -> Response:
+        authorization = request.headers.get("authorization", "")
+        source = str(request.path_params["source"])
+        return await intake.from_sender(source, authorization, await request.body())
+
+    app = FastAPI(
+        title="Backstop alarms",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # Plain routes: the bytes are what was signed, so there is nothing for FastAPI to parse, at a third of the cost.
+        routes=[
+            Route("/alarms/sns", take_sns, methods=["POST"]),
+            Route("/alarms/{source}", take_sender, methods=["POST"]),
+        ],
+    )
 
     def refused(path: str, refusal: Refusal) -> None:
         source = path.removeprefix("/alarms/")
@@ -103,16 +123,6 @@ def create_app(
     async def _refuse(request: Request, refusal: Refusal) -> Response:
         refused(request.url.path, refusal)
         return refusal.response()
-
-    @app.post("/alarms/sns")
-    async def _sns(request: Request) -> Response:
-        return await intake.from_sns(await request.body())
-
-    @app.post("/alarms/{source}")
-    async def _sender(source: str, request: Request) -> Response:
-        return await intake.from_sender(
-            source, request.headers.get("authorization", ""), await request.body()
-        )
 
     @app.get("/health")
     async def _health() -> Response:

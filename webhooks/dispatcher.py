@@ -29,6 +29,8 @@ from webhooks.prefect_api import PrefectApi, PrefectAway, RunRefused
 
 log = logging.getLogger("backstop.webhooks")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+REST = 0.05
+"""Between two turns: in a storm the alarms of that time are placed together. The first one never waits."""
 _SETTLING = timedelta(seconds=3)
 """A run this young is not asked about: it is about to open its incident."""
 _WATCHED = timedelta(hours=1)
@@ -84,8 +86,8 @@ class Dispatcher:
             self.turned_at = self._now()
             worked = await self._turn()
             pause = 0.0 if worked else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+            await asyncio.sleep(pause or REST)
             if pause:
-                await asyncio.sleep(pause)
                 continue
             try:
                 await asyncio.wait_for(self._wake.wait(), self._sweep_seconds)

@@ -43,6 +43,7 @@ def listening_socket(settings: WebhookSettings) -> socket.socket:
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((settings.host, settings.port))
+    listening.listen(2_048)
     return listening
 
 

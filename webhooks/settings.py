@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, CliSuppress, SettingsConfigDict
 
 _HOST_AND_PORT = re.compile(r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$")
 
@@ -31,9 +31,7 @@ class WebhookSettings(BaseSettings):
     )
     body_limit: int = Field(262_144, ge=1024, description="Largest request body in bytes.")
     body_seconds: float = Field(10.0, gt=0, description="How long a request body may take to arrive.")
-    requests_per_minute: int = Field(
-        6_000, ge=1, description="Requests taken from one address and path in a minute."
-    )
+    requests_per_minute: int = Field(6_000, ge=1, description="Requests taken from one address in a minute.")
     window_seconds: float = Field(
         3_600.0, gt=0, description="How old an SNS message may be; SNS itself tries for one hour."
     )
@@ -51,13 +49,13 @@ class WebhookSettings(BaseSettings):
     sns_endpoint_url: str = Field("", description="Another address of the SNS API; empty: AWS.")
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",
-        validation_alias=AliasChoices("BACKSTOP_WEBHOOK_PREFECT_API_URL", "PREFECT_API_URL"),
-        description="Where Prefect's API is.",
+        validation_alias="PREFECT_API_URL",
+        description="Where Prefect's API is; the variable is Prefect's own, PREFECT_API_URL.",
     )
-    prefect_api_auth: SecretStr = Field(
+    prefect_api_auth: CliSuppress[SecretStr] = Field(
         SecretStr(""),
-        validation_alias=AliasChoices("BACKSTOP_WEBHOOK_PREFECT_API_AUTH", "PREFECT_API_AUTH_STRING"),
-        description="user:password of Prefect's API.",
+        validation_alias="PREFECT_API_AUTH_STRING",
+        description="user:password of Prefect's API. From the environment only: a command line is no secret.",
     )
     sweep_seconds: float = Field(
         5.0, gt=0, description="How often the ledger is looked through for alarms that another receiver left."
