@@ -62,6 +62,10 @@ def look_at_service(environment: Environment) -> ServiceLook:
         reading_alarms = partial(alarm_states.fn, environment)
         calls.append(partial(attempt, "alarms", reading_alarms, lambda seen: alarms.append(tuple(seen))))
     in_parallel(calls)
+    # In the platform's order, whoever answered first: what is decided from it must not depend on that.
     return ServiceLook(
-        endpoints=endpoints, alarms=alarms[0] if alarms else None, code=code, problems=problems
+        endpoints={e.name: endpoints[e.name] for e in platform.health if e.name in endpoints},
+        alarms=alarms[0] if alarms else None,
+        code={f.name: code[f.name] for f in platform.functions if f.name in code},
+        problems=dict(sorted(problems.items())),
     )
