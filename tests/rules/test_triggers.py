@@ -1,0 +1,233 @@
+"""Which alarm starts what, and which incident it belongs to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rules.alarms import Alarm, AlarmStatus
+from rules.outcomes import Ending
+from rules.triggers import BLIND_SECONDS, AlarmRoutes, Standing, correlate, incident_key, route
+
+NOW = datetime(2026, 1, 31, 3, 12, tzinfo=UTC)
+COOLDOWN = timedelta(minutes=5)
+TABLE = AlarmRoutes.model_validate(
+    {
+        "environments": {
+            "prod": {"account": "111111111111", "region": "us-east-1"},
+            "preprod": {"account": "222222222222", "region": "us-east-1"},
+        },
+        "routes": [
+            {
+                "alarm": "prod-sentiment-slow",
+                "scenario": "slow",
+                "environment": "prod",
+                "parameters": {"severe": True},
+            },
+            {"alarm": "prod-sentiment-*", "scenario": "canary-failure", "environment": "prod"},
+            {"alarm": "preprod-*", "scenario": "canary-failure", "environment": "preprod"},
+            {
+                "alarm": "Canary*",
+                "source": "alertmanager",
+                "labels": {"environment": "prod*"},
+                "scenario": "canary-failure",
+                "environment": "prod",
+            },
+        ],
+    }
+)
+
+
+def alarm(**changes: Any) -> Alarm:
+    """A firing alarm of prod."""
+    told = {
+        "source": "sns",
+        "external_id": "m1",
+        "name": "prod-sentiment-errors",
+        "status": AlarmStatus.ALARM,
+        "occurred_at": NOW,
+        "account": "111111111111",
+        "region": "us-east-1",
+    }
+    return Alarm.model_validate(told | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scenario", "environment"),
+    [
+        ({}, "canary-failure", "prod"),
+        ({"name": "prod-sentiment-slow"}, "slow", "prod"),
+        ({"name": "preprod-x", "account": "222222222222"}, "canary-failure", "preprod"),
+        (
+            {
+                "name": "CanaryFailed",
+                "source": "alertmanager",
+                "labels": {"environment": "prod-eu"},
+                "account": "",
+                "region": "",
+            },
+            "canary-failure",
+            "prod",
+        ),
+    ],
+)
+def test_first_route_that_fits(changes: dict[str, Any], scenario: str, environment: str) -> None:
+    """The first route whose patterns fit names scenario and environment."""
+    led = route(alarm(**changes), TABLE)
+
+    assert led.route is not None
+    assert (led.route.scenario, led.route.environment) == (scenario, environment)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"status": AlarmStatus.OK}, "says ok"),
+        ({"status": AlarmStatus.UNKNOWN}, "says unknown"),
+        ({"name": "staging-x"}, "no route fits"),
+        ({"name": "PROD-SENTIMENT-ERRORS"}, "no route fits"),
+        ({"account": "222222222222"}, "account is 222222222222"),
+        ({"account": ""}, "account is not named"),
+        ({"region": "eu-west-1"}, "region is eu-west-1"),
+        ({"name": "CanaryFailed", "labels": {"environment": "prod"}}, "no route fits"),
+        ({"name": "CanaryFailed", "source": "alertmanager"}, "no route fits"),
+        (
+            {
+                "name": "CanaryFailed",
+                "source": "alertmanager",
+                "labels": {"environment": "prod"},
+                "account": "9",
+            },
+            "account is 9",
+        ),
+        ({"account": "", "region": "", "source": "alertmanager"}, "account is not named"),
+    ],
+)
+def test_what_starts_nothing(changes: dict[str, Any], reason: str) -> None:
+    """An alarm that is not firing, fits no route, or comes from a wrong place starts nothing, and says why."""
+    led = route(alarm(**changes), TABLE)
+
+    assert led.route is None
+    assert reason in led.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"routes": [{"alarm": "x", "scenario": "y-z", "environment": "nowhere"}]},
+            "not under `environments`",
+        ),
+        ({"routes": [{"alarm": "x", "scenario": "../x", "environment": "prod"}]}, "scenario"),
+        ({"routes": [{"alarm": "x", "scenaro": "y", "environment": "prod"}]}, "scenaro"),
+        (
+            {
+                "routes": [
+                    {
+                        "alarm": "x",
+                        "scenario": "yy",
+                        "environment": "prod",
+                        "parameters": {"environment": "a"},
+                    }
+                ]
+            },
+            "may not set environment",
+        ),
+        ({"environments": {"prod": {"account": "1", "region": "us-east-1"}}}, "account"),
+        ({"colldown": 5}, "colldown"),
+    ],
+)
+def test_wrong_tables(change: dict[str, Any], fault: str) -> None:
+    """A table that is wrong or misspelt is refused, and the error names the place."""
+    environments = {"prod": {"account": "111111111111", "region": "us-east-1"}}
+
+    with pytest.raises(ValidationError, match=fault):
+        AlarmRoutes.model_validate({"environments": environments} | change)
+
+
+CLOSED = Standing(
+    key="k",
+    incident="inc-1",
+    settled_at=NOW,
+    closed_at=NOW + timedelta(seconds=4),
+    ending=Ending.RECOVERED,
+)
+
+
+def moments(seconds: float) -> datetime:
+    """A time relative to NOW."""
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("standing", "occurred_at", "joins"),
+    [
+        (Standing(), NOW, False),
+        (Standing(key="k", awaited=True), NOW, True),
+        (Standing(key="k", awaited=True, run_is_over=True), NOW, False),
+        (Standing(key="k", incident="inc-1"), NOW, True),
+        (Standing(key="k", incident="inc-1", orphaned=True), NOW, False),
+        (Standing(key="k", incident="inc-1", orphaned=True, awaited=True), NOW, True),
+        (Standing(key="k", incident="inc-1", orphaned=True, awaited=True, run_is_over=True), NOW, False),
+        (CLOSED, moments(-BLIND_SECONDS), True),
+        (CLOSED, moments(-BLIND_SECONDS + 0.1), False),
+        (CLOSED, moments(60), False),
+        (CLOSED.model_copy(update={"settled_at": None}), moments(-1), True),
+        (CLOSED.model_copy(update={"ending": Ending.NOT_RECOVERED}), moments(300), True),
+        (CLOSED.model_copy(update={"ending": Ending.UNDO_FAILED}), moments(60), True),
+        (CLOSED.model_copy(update={"ending": Ending.NOT_RECOVERED}), moments(305), False),
+        (CLOSED.model_copy(update={"ending": Ending.REFUSED}), moments(60), False),
+        (CLOSED.model_copy(update={"awaited": True}), moments(60), True),
+    ],
+)
+def test_placement(standing: Standing, occurred_at: datetime, joins: bool) -> None:
+    """An alarm joins what handles it or has seen it; whatever else is the beginning of a new incident."""
+    placed = correlate("alm-2", occurred_at, "canary-failure", "prod", standing, COOLDOWN)
+
+    assert placed.begins is not joins
+    assert (placed.key == "k") is joins
+
+
+def test_one_death_is_taken_up_once() -> None:
+    """All alarms that find the same dead run name the same new run; after the next death another one."""
+    dead = Standing(key="k", incident="inc-1", orphaned=True, runs=1)
+    keys = {correlate(f"alm-{n}", NOW, "canary-failure", "prod", dead, COOLDOWN).key for n in range(5)}
+    again = correlate("alm-9", NOW, "canary-failure", "prod", dead.model_copy(update={"runs": 2}), COOLDOWN)
+
+    assert len(keys) == 1
+    assert again.key not in keys
+
+
+names = st.from_regex(r"\A[a-z][a-z0-9-]{1,60}\Z")
+
+
+@given(names, names, st.text(min_size=1), st.text(min_size=1))
+def test_keys(scenario: str, environment: str, one: str, other: str) -> None:
+    """A key fits its column, is the same for the same episode, and differs for another one."""
+    key = incident_key(scenario, environment, one)
+
+    assert len(key) <= 80
+    assert key == incident_key(scenario, environment, one)
+    assert (key == incident_key(scenario, environment, other)) is (one == other)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-3600, 3600), st.text("abc", min_size=3, max_size=9)), min_size=1, max_size=30
+    )
+)
+def test_many_alarms_in_any_order_begin_one_incident(told: list[tuple[float, str]]) -> None:
+    """However many alarms come, and in whatever order: the first one begins, all others join it."""
+    standing, begun, keys = Standing(), 0, set()
+    for seconds, identity in told:
+        placed = correlate(identity, moments(seconds), "canary-failure", "prod", standing, COOLDOWN)
+        begun += placed.begins
+        keys.add(placed.key)
+        standing = Standing(key=placed.key, awaited=True)
+
+    assert (begun, len(keys)) == (1, 1)
