@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
 _PARENT = "BACKSTOP_SANDBOX_PARENT"
 """Process id that a child follows into its end; unset: it stays until stopped."""
 
@@ -46,14 +46,34 @@ def start_time(pid: int) -> float | None:
 
 def live_and_die_with_parent() -> None:
     """Called by a child first: end when told to, and when the process that started it ends."""
+    parent = obey()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def obey() -> int | None:
+    """Let SIGTERM end this process and Ctrl-C not. Returns a file that becomes readable when the parent has ended.
+
+    None: this process outlives its parent. (The kernel's PR_SET_PDEATHSIG would not do: it fires when the *thread*
+    that started us ends.)
+    """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.environ.pop(_PARENT, "")
     if not parent:
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        return None
+    try:
+        file = os.pidfd_open(int(parent))
+    except ProcessLookupError:
+        os._exit(0)
     if os.getppid() != int(parent):
         os._exit(0)
+    return file
+
+
+def _follow(parent: int) -> None:
+    select.select([parent], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def start(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from sandbox.places import Home
-from sandbox.processes import live_and_die_with_parent
+from sandbox.processes import obey
 
 SERVICES = ("lambda", "dynamodb", "s3", "secretsmanager", "sns", "cloudwatch", "sts")
 _MOST_BYTES = 1 << 20
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     from sandbox.provider_resources import clients
 
     home = Home(Path(arguments[0]))
-    live_and_die_with_parent()
+    parent = obey()
     clients.warm_up(SERVICES)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with tempfile.TemporaryDirectory(prefix="backstop-provider-") as folder:
@@ -52,12 +53,14 @@ def main(arguments: list[str]) -> int:
             raise SystemExit(0)
 
         signal.signal(signal.SIGTERM, end)
-        while True:
+        watched: list[socket.socket | int] = [server] if parent is None else [server, parent]
+        while server in select.select(watched, [], [])[0]:  # no thread to wait: this process forks
             connection = server.accept()[0]
             if os.fork() == 0:
                 server.close()
                 _provide(connection, Aws())
             connection.close()
+    return 0
 
 
 def _provide(connection: socket.socket, provider: object) -> None:
@@ -96,8 +99,6 @@ def _received(connection: socket.socket) -> tuple[_Order, list[int]]:
 
 def _end_with(connection: socket.socket) -> None:
     """End at once when the process that asked is gone."""
-    import select
-
     poller = select.poll()
     poller.register(connection, select.POLLHUP)
     while not any(event & select.POLLHUP for _, event in poller.poll()):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -127,6 +129,17 @@ def test_stopping_ends_everything_it_started(tmp_path: Path) -> None:
     assert not box.status().running
     with pytest.raises(RecoveryRefused, match="No sandbox runs"):
         Sandbox.load(tmp_path / "box")
+
+
+def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    """A sandbox started in a thread stays when the thread ends."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        box = pool.submit(Sandbox.start, tmp_path / "box").result()
+    try:
+        time.sleep(0.5)
+        assert box.status().running
+    finally:
+        box.stop()
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
