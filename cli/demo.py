@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from cli import demo_home
 from cli.options import command
 from cli.printing import console
+
+if TYPE_CHECKING:
+    from cli.demo_story import Demo
 
 app = command(
     "demo",
@@ -40,7 +43,7 @@ def demo(
         try:
             code = story.tell()
             if not once:
-                _stay(story.address)
+                _stay(story)
         except KeyboardInterrupt:
             console().print("\nEnding: stopping everything that was started.")
             return 130
@@ -49,10 +52,11 @@ def demo(
     return code
 
 
-def _stay(address: str) -> None:
-    console().print(f"\n[bold]The Prefect UI stays at {address} until Ctrl-C.[/]")
+def _stay(story: Demo) -> None:
+    console().print(f"\n[bold]The Prefect UI stays at {story.address} until Ctrl-C.[/]")
     try:
         while True:
-            time.sleep(1)
+            story.tend()
+            time.sleep(0.5)
     except KeyboardInterrupt:
         console().print("\nStopping everything that was started.")

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import yaml
 
 from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Place
-from sandbox.world import Sandbox
+from sandbox.places import Home as SandboxHome
 
 
-def receiver_variables(home: Path, sandbox: Sandbox, scenario: str = "canary-failure") -> dict[str, str]:
+def receiver_variables(home: Path, sandbox: SandboxHome, scenario: str = "canary-failure") -> dict[str, str]:
     """Write the routes file, and return the receiver's environment."""
     routes = home / "alarm_routes.yaml"
     told = {
@@ -25,6 +25,6 @@ def receiver_variables(home: Path, sandbox: Sandbox, scenario: str = "canary-fai
     routes.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
     return {
         "BACKSTOP_WEBHOOK_ROUTES": str(routes),
-        "BACKSTOP_WEBHOOK_CERTIFICATE_HOST": urlsplit(sandbox.addresses.certificate_url).netloc,
-        "BACKSTOP_WEBHOOK_CERTIFICATE_CA": str(sandbox.home.certificate),
+        "BACKSTOP_WEBHOOK_CERTIFICATE_HOST": urlsplit(sandbox.addresses().certificate_url).netloc,
+        "BACKSTOP_WEBHOOK_CERTIFICATE_CA": str(sandbox.certificate),
     }

@@ -10,18 +10,21 @@ from sqlalchemy import select
 from cli import demo_ending, demo_routes
 from cli.lasting import Lasting
 from cli.live import Watching
-from cli.parts import Parts
 from cli.pipeline import prove_there, short
 from cli.prefect_api import PrefectApi
 from cli.recover_server import watch
 from cli.stages import Stages
+from deployments import stack as stack_module
+from deployments.stack import Stack
 from ledger.database import Ledger, open_ledger
 from ledger.models import AlarmRow
 from rules.errors import StepFailed
 from rules.outcomes import Outcome
+from sandbox.places import Home as SandboxHome
 from sandbox.world import Sandbox
 
 SCENARIO, ENVIRONMENT = "canary-failure", "prod"
+PREFECT_YAML = Path(stack_module.__file__).resolve().parent.parent / "prefect.yaml"
 ALARM_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 
@@ -33,25 +36,25 @@ class Demo:
         self._home = home
         self._stages = Stages()
         self._sandbox: Lasting[Sandbox] | None = None
-        self._parts: Lasting[Parts] | None = None
+        self._stack: Lasting[Stack] | None = None
 
     @property
     def address(self) -> str:
         """Where the Prefect UI is."""
-        return self._parts.value.server.address if self._parts else ""
+        return self._stack.value.prefect_address if self._stack else ""
 
     def tell(self) -> int:
         """Tell the whole story and return the exit code: 0 only if all of it went well."""
         with self._stages:
             self._sandbox = Lasting("sandbox", self._start_sandbox, Sandbox.stop)
-            self._parts = Lasting("parts", self._start_parts, Parts.stop)
+            self._stack = Lasting("stack", self._start_stack, Stack.stop)
             sandbox = self._sandbox.value
             self._deploy(sandbox, 1, "good")
-            api, ledger = PrefectApi(self._parts.value.server.api), open_ledger()
+            api, ledger = PrefectApi(self._stack.value.server.api), open_ledger()
             self._prove(api, sandbox, 1)
             self._deploy(sandbox, 2, "good")
             self._prove(api, sandbox, 2)
-            sandbox.subscribe(f"{self._parts.value.webhook}/alarms/sns")
+            sandbox.subscribe(f"{self._stack.value.webhook_address}/alarms/sns")
             self._deploy(sandbox, 3, "its canary fails")
             run = self._alarm(ledger)
         outcome = self._recovered(api, ledger, run)
@@ -59,9 +62,14 @@ class Demo:
             look = demo_ending.look(sandbox, ENVIRONMENT, sandbox.release(2))
         return demo_ending.tell(self._stages, outcome, look, ledger, api.ui)
 
+    def tend(self) -> None:
+        """Start again what has died."""
+        if self._stack:
+            self._stack.value.tend()
+
     def stop(self) -> None:
         """End everything that was started."""
-        for lasting in (self._parts, self._sandbox):
+        for lasting in (self._stack, self._sandbox):
             if lasting:
                 lasting.stop()
 
@@ -71,17 +79,28 @@ class Demo:
             stage.say(sandbox.addresses.aws_url)
             return sandbox
 
-    def _start_parts(self) -> Parts:
+    def _start_stack(self) -> Stack:
         with self._stages.stage("start Backstop: Prefect server, responder, webhook") as stage:
-            parts = Parts.start(self._home)
-            try:
-                if self._sandbox:
-                    parts.start_receiver(demo_routes.receiver_variables(self._home, self._sandbox.value))
-                parts.wait_until_ready(stage.say)
-            except BaseException:
-                parts.stop()
-                raise
-            return parts
+            stack = Stack(
+                home=self._home,
+                prefect_port=0,
+                webhook_port=0,
+                environments=self._home / "sandbox" / "environments",
+                file=PREFECT_YAML,
+                extra=demo_routes.receiver_variables(self._home, self._sandbox_home()),
+                say=stage.say,
+            )
+            stack.start()
+            return stack
+
+    def _sandbox_home(self) -> SandboxHome:
+        """The sandbox's files, as soon as they are written: its processes take longer."""
+        home = SandboxHome((self._home / "sandbox").resolve())
+        while not home.environment_file.exists():
+            if self._sandbox and self._sandbox.has_failed:
+                raise StepFailed("The practice world did not come up.")
+            time.sleep(LOOK_SECONDS)
+        return home
 
     def _deploy(self, sandbox: Sandbox, number: int, about: str) -> None:
         release = short(sandbox.release(number))

@@ -35,6 +35,11 @@ class Lasting(Generic[T]):
             raise RuntimeError("it was stopped before it had started")
         return self._value
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its start raised."""
+        return self._error is not None
+
     def stop(self, patience_seconds: float = 30.0) -> None:
         """Stop it, waiting for its start to end first; does nothing the second time."""
         self._over.set()
