@@ -29,7 +29,8 @@ def translated(doing: str) -> Iterator[None]:
     except exceptions.ClientError as error:
         raise _from_answer(doing, error) from error
     except (
-        exceptions.HTTPClientError,  # connect, read and proxy errors, closed connections
+        exceptions.HTTPClientError,  # time limits, proxies, closed connections
+        exceptions.ConnectionError,  # nobody listens
         exceptions.IncompleteReadError,
         exceptions.ResponseStreamingError,
         parsers.ResponseParserError,  # some services' 5xx pages cannot be parsed
