@@ -55,6 +55,8 @@ def opened(case: Case, environment: Environment) -> None:
 def schedule_escalations(case: Case, environment: Environment, finding: Finding) -> None:
     """Schedule who is paged when, before anything is changed."""
     _of(case)
+    if not environment.escalation.levels:
+        return
     with _harmless("scheduling the escalation"):
         _escalations.write_levels(case, environment, finding.severity)
         problem = _escalations.schedule_on_server(case)

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from types import ModuleType
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -37,13 +38,17 @@ from rules.redaction import redact
 LIMIT_SECONDS = 5.0
 """How long all channels together may take."""
 
+LOADING_SECONDS = 30.0
+"""For Apprise to be imported, once in a process: a quarter of a second, on a machine that has time."""
+
 CLAIM_SECONDS = 15.0
 """For so long a page is left to whoever began to send it; then another may send it again."""
 
 Writing = Callable[[str], AbstractContextManager[Session]]
 """Opens a named transaction: `Case.writing`, which is fenced, or `Ledger.session`, which is not."""
 
-log = logging.getLogger("backstop")
+_loaded = threading.Event()
+_loading: list[float] = []
 
 
 class Mood(StrEnum):
@@ -86,6 +91,9 @@ class Sending:
         """Wait for the rest of the five seconds at most; True: at least one channel took it."""
         waiting = [str(channel) for channel in self.channels]
         told, errors = 0, []
+        if waiting:
+            _loaded.wait(LOADING_SECONDS)
+            self.until = max(self.until, _loaded_at() + LIMIT_SECONDS)
         while waiting:
             try:
                 channel, error = self.answers.get(timeout=max(0.0, self.until - time.monotonic()))
@@ -171,10 +179,8 @@ def _tell(
 ) -> None:
     """Tell one channel. Its address is a secret, and so is every message of an error that may hold it."""
     try:
+        apprise = _load()
         address = channel.read(account).get_secret_value()
-        import apprise  # a quarter of a second, so only where somebody is told
-
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
         sender = apprise.Apprise()
         if not sender.add(address):
             answers.put((str(channel), "what is kept there is not an address Apprise knows"))
@@ -187,6 +193,21 @@ def _tell(
         answers.put((str(channel), error.message))
     except Exception as error:  # noqa: BLE001 - whatever a channel does, the recovery goes on
         answers.put((str(channel), type(error).__name__))
+
+
+def _load() -> ModuleType:
+    """Apprise, imported only where somebody is told."""
+    import apprise
+
+    if not _loaded.is_set():
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
+        _loading.append(time.monotonic())
+        _loaded.set()
+    return apprise
+
+
+def _loaded_at() -> float:
+    return _loading[0] if _loading else 0.0
 
 
 def _row(session: Session, incident_id: str, kind: str) -> NoticeRow | None:
