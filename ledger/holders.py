@@ -34,7 +34,11 @@ class Holder(Frozen):
 
 def this_process(flow_run_id: str = "") -> Holder:
     """The calling process, as a holder."""
-    pid = os.getpid()
+    return process_here(os.getpid(), flow_run_id)
+
+
+def process_here(pid: int, flow_run_id: str = "") -> Holder:
+    """A process of this host, as a holder. Raises psutil.NoSuchProcess when there is none."""
     host, boot, namespace = _place()
     return Holder(
         host=host,
