@@ -14,13 +14,16 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING
 
-from deployments.claims import Claim, process
-from ledger.holders import Holder, is_dead
+from deployments.claims import Claim
+from ledger.holders import Holder, is_dead, process_here
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 log = logging.getLogger("backstop.responder")
+
+CANCEL = signal.SIGUSR1
+"""Tells a run's process that its run is cancelled, so that it ends as Cancelled and not as Crashed."""
 
 PRELOADED = (
     "deployments.run_process",
@@ -99,7 +102,7 @@ class Spares:
         theirs.close()
         if child.pid is None:
             raise RuntimeError("a started process has a pid")
-        return Spare(child, ours, process(child.pid))
+        return Spare(child, ours, process_here(child.pid))
 
 
 @dataclass(slots=True)
@@ -137,13 +140,13 @@ class Carrier:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
-    def cancel(self, grace_seconds: float) -> None:
-        """Ask the process to end because somebody cancelled its run; it is killed after the grace."""
-        if not self.was_cancelled:
-            from deployments.run_process import CANCEL
-
-            self.was_cancelled = True
-            self._end(CANCEL, grace_seconds)
+    def cancel(self, grace_seconds: float) -> bool:
+        """Ask the process, once, to end because somebody cancelled its run; it is killed after the grace."""
+        if self.was_cancelled:
+            return False
+        self.was_cancelled = True
+        self._end(CANCEL, grace_seconds)
+        return True
 
     def terminate(self, grace_seconds: float) -> None:
         """Ask the process to end because we do; it is killed after the grace."""

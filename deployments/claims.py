@@ -6,8 +6,6 @@ import contextlib
 from pathlib import Path
 from uuid import UUID
 
-import psutil
-
 from ledger.holders import Holder, is_dead, this_process
 from rules.values import Frozen
 
@@ -67,10 +65,3 @@ class Claims:
 
     def _path(self, claim: Claim) -> Path:
         return self._folder / f"{claim.run}.{claim.responder.pid}.json"
-
-
-def process(pid: int) -> Holder:
-    """A child process, as a holder that can be recognised after its pid was given to another."""
-    return this_process().model_copy(
-        update={"pid": pid, "started": psutil.Process(pid).create_time(), "flow_run_id": ""}
-    )

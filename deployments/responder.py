@@ -101,8 +101,6 @@ class Responder:
                 if client is None:
                     return
                 runs = Runs(client, self._tags)
-                self._spares.prepare()
-                log.info("Responder ready (pid %d), looking every %g s.", os.getpid(), self.how.poll_seconds)
                 while not self._stopping.is_set():
                     await self._look_once(runs)
                     self._show_ready()
@@ -126,6 +124,8 @@ class Responder:
     def _show_ready(self) -> None:
         """Write down, once, that this process has asked the server and can run what is due."""
         if self._is_connected and not self._is_shown:
+            self._spares.prepare()
+            log.info("Responder ready (pid %d), looking every %g s.", os.getpid(), self.how.poll_seconds)
             (self._folder / READY).write_text(str(os.getpid()), encoding="utf-8")
             self._is_shown = True
 
@@ -178,7 +178,8 @@ class Responder:
     async def _cancel(self, runs: Runs) -> None:
         if self._carriers:
             for run_id in await runs.to_cancel(self._carriers):
-                self._carriers[run_id].cancel(self.how.cancel_grace_seconds)
+                if self._carriers[run_id].cancel(self.how.cancel_grace_seconds):
+                    log.info("Run %s was cancelled: its process is asked to end.", run_id)
 
     async def _inherit(self) -> None:
         """Watch over the runs of responders of this host that died."""

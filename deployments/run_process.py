@@ -25,11 +25,9 @@ from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Failed
 
+from deployments.carriers import CANCEL
 from rules.errors import RecoveryRefused
 from rules.values import Frozen
-
-CANCEL = signal.SIGUSR1
-"""Tells a run that it is cancelled, so that it ends as Cancelled and not as Crashed."""
 
 log = logging.getLogger("backstop.run")
 

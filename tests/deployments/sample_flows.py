@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def stubborn(file: str, seconds: float = 60.0) -> None:
             time.sleep(seconds)
         except BaseException:  # noqa: BLE001 - that is the point
             first_task.fn(file, "ignored")
+
+
+@flow(name="sample-die")
+def die(file: str) -> None:
+    """Be killed in the middle."""
+    first_task(file, "dying")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@flow(name="sample-visitless")
+def visitless(file: str, mark: str) -> None:
+    """Leave one line, on a schedule."""
+    first_task(file, mark)
 
 
 @flow(name="sample-visit")
