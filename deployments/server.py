@@ -67,6 +67,8 @@ class PrefectServer:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES_ON_DISK,
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            # The newer UI draws a form's block picker as a broken picture; who wants it can switch in the menu.
+            "PREFECT_SERVER_UI_V2_ENABLED": "false",
         }
         given = dict(os.environ)
         if "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in given:
