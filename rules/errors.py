@@ -14,17 +14,19 @@ BackstopError
 
 from __future__ import annotations
 
+from rules.redaction import redact
+
 
 class BackstopError(Exception):
     """The root of every error Backstop raises itself.
 
-    `message` says what happened, `hint` what the person reading it should do next.
+    `message` says what happened, `hint` what the person reading it should do next. Both are redacted here:
+    Prefect keeps the text of an error in its states and logs.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = redact(message), redact(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} Hint: {self.hint}" if self.hint else self.message

@@ -1,0 +1,34 @@
+"""What must hold before anything is changed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.errors import RecoveryRefused
+from rules.guards import same_place
+
+accounts = st.from_regex(r"[0-9]{12}", fullmatch=True)
+regions = st.sampled_from(["us-east-1", "eu-west-1", "ap-south-1"])
+
+
+@given(accounts, accounts, regions, regions)
+def test_only_the_same_place_passes(wanted: str, seen: str, region: str, seen_region: str) -> None:
+    """Whatever differs, the account or the region, is refused; what is the same passes."""
+    if (wanted, region) == (seen, seen_region):
+        same_place(wanted, seen, region, seen_region, "prod")
+    else:
+        with pytest.raises(RecoveryRefused):
+            same_place(wanted, seen, region, seen_region, "prod")
+
+
+def test_the_refusal_names_both_sides() -> None:
+    """The person on call reads which account the credentials are of, and which one was meant."""
+    with pytest.raises(RecoveryRefused, match="210987654321.*prod is account 123456789012") as refused:
+        same_place("123456789012", "210987654321", "us-east-1", "us-east-1", "prod")
+    assert "account_id" in refused.value.hint
+
+    with pytest.raises(RecoveryRefused, match="eu-west-1.*us-east-1") as refused:
+        same_place("123456789012", "123456789012", "us-east-1", "eu-west-1", "prod")
+    assert "AWS_REGION" in refused.value.hint
