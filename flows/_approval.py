@@ -140,10 +140,11 @@ class _Form:
         )
         keys = keyset_from_paused_state(paused)
         paused.state_details.run_input_keyset = {str(name): key for name, key in keys.items()}
+        # First the form, then the pause: who sees a paused run can answer it.
+        Approval.with_initial_data(description=_told(plan, requirement)).save(keys, context.flow_run.id)
         state = propose_state_sync(client, paused, flow_run_id=context.flow_run.id)
         if not state.is_paused():
             return None
-        Approval.with_initial_data(description=_told(plan, requirement)).save(keys, context.flow_run.id)
         say(f"Waiting for {requirement.policy.value}: resume this run in the UI, or `backstop approve`.")
         return cls(client, context.flow_run.id, keys)
 
