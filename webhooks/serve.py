@@ -50,7 +50,8 @@ def listening_socket(settings: WebhookSettings) -> socket.socket:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Exit code 1 when it could not start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = WebhookSettings(_cli_parse_args=arguments if arguments is not None else True)
     try:
         server = build_server(settings)
