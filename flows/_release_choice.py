@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from blocks.environment import Environment
-from flows._release_memory import release_history
+from flows._release_memory import release_history, was_deployed_in_vain
 from ledger import plans
 from ledger.cases import current_case
 from rules.errors import NoWayBack, RecoveryRefused, StepFailed
@@ -59,6 +59,10 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
     live = {function: code.sha256 for function, code in look.code.items()}
     running = running_release(history, live) or _named_otherwise(environment, look, history)
     kept = _target_of_this_incident()
+    if kept and was_deployed_in_vain(kept):
+        raise NoWayBack(
+            f"Release {kept} was deployed completely and did not help.", hint="Look for another cause."
+        )
     if kept:
         packages, reason = _packages(environment, history, kept)
         if not packages:

@@ -7,15 +7,11 @@ and what every Terraform process said.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from blocks.environment import Environment
-from blocks.settings import settings
 from ledger.cases import current_case
 from rules import state_locks
 from rules.errors import StepFailed
@@ -26,13 +22,13 @@ from rules.state_locks import Judgement, StateLock
 from rules.terraform_diagnostics import Cause, as_error, deciding
 from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
+from tasks._terraform_folders import folder_of, home_of, saved_plan
 from tasks._terraform_process import TerraformRun, run
 from tasks._terraform_state import read_state_lock
 from tasks._terraform_survivors import alone_on_this_host, own_runs, settle
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
-_KEPT_DAYS = 14
 _READY = ".backstop-ready"
 
 
@@ -42,7 +38,7 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
 
     Permissions: s3:GetObject, s3:ListBucket
     """
-    folder = _folder(environment)
+    folder = folder_of(environment)
     code = check_out.fn(
         environment.platform.terraform, commit_id(commit), str(folder / f"code-{commit[:16]}")
     )
@@ -75,11 +71,11 @@ def plan_release(environment: Environment, release: str, commit: str) -> Terrafo
         StepFailed: the configuration, the credentials, a quota; or a lock that is not provably ours and dead.
     """
     code = init_workspace.fn(environment, release, commit)
-    settle(_folder(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
     planned = _planned(environment, code)
     case = current_case.get()
     if case is None or case.rehearsal:
-        _saved(environment).unlink(missing_ok=True)  # nobody will apply it, and it holds values in clear
+        saved_plan(environment).unlink(missing_ok=True)  # nobody will apply it, and it holds values in clear
     return planned
 
 
@@ -122,7 +118,7 @@ def release_dead_lock(environment: Environment, release: str, commit: str) -> Ef
     """
     subject = "state lock"
     code = init_workspace.fn(environment, release, commit)
-    settle(_folder(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
     lock = read_state_lock(environment, code)
     if lock is None:
         return Effect(subject=subject, changed=False, detail="nobody holds it")
@@ -154,8 +150,8 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
     """
     code = init_workspace.fn(environment, release, commit)
     workspace = environment.platform.terraform
-    settle(_folder(environment), workspace.timeout_seconds)
-    saved = _saved(environment)
+    settle(folder_of(environment), workspace.timeout_seconds)
+    saved = saved_plan(environment)
     if saved.exists():
         done = _applied(environment, code)
         if done is not None:
@@ -180,17 +176,13 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
 
 
 def _planned(environment: Environment, code: Path) -> TerraformPlan:
-    workspace, saved = environment.platform.terraform, _saved(environment)
+    workspace, saved = environment.platform.terraform, saved_plan(environment)
     saved.unlink(missing_ok=True)
-    argv = command.plan(workspace, code / _VARIABLES, saved)
-    done = _run(environment, argv, code, workspace.timeout_seconds, locks=True)
+    lock = read_state_lock(environment, code)
+    done = _plan(environment, code, saved, lock)
     first = deciding(done.diagnoses)
-    if first and first.cause is Cause.STATE_LOCK and first.lock:
-        judged = _judged(environment, first.lock)
-        if judged.holder is state_locks.Holder.OUR_DEAD:
-            say(f"{judged.reason}: planning without the lock.")
-            argv = command.plan(workspace, code / _VARIABLES, saved, lock=False)
-            done = _run(environment, argv, code, workspace.timeout_seconds)
+    if first and first.lock and _judged(environment, first.lock).holder is state_locks.Holder.OUR_DEAD:
+        done = _plan(environment, code, saved, first.lock)  # we left it ourselves, in this very run
     if done.exit_code not in (0, 2):
         raise as_error("plan", done.diagnoses, done.text[-400:])
     shown = None
@@ -203,9 +195,20 @@ def _planned(environment: Environment, code: Path) -> TerraformPlan:
     return _result(done, shown)
 
 
+def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | None) -> TerraformRun:
+    """Plan, without taking the lock where only a dead run of ours holds it."""
+    judged = _judged(environment, lock) if lock else None
+    ours = judged is not None and judged.holder is state_locks.Holder.OUR_DEAD
+    if judged and ours:
+        say(f"{judged.reason}: planning without the lock.")
+    workspace = environment.platform.terraform
+    argv = command.plan(workspace, code / _VARIABLES, saved, lock=not ours)
+    return _run(environment, argv, code, workspace.timeout_seconds, locks=not ours)
+
+
 def _applied(environment: Environment, code: Path) -> TerraformRun | None:
     """Apply the saved plan; None when it is stale."""
-    workspace, saved = environment.platform.terraform, _saved(environment)
+    workspace, saved = environment.platform.terraform, saved_plan(environment)
     done = _run(environment, command.apply(workspace, saved), code, workspace.timeout_seconds, locks=True)
     first = deciding(done.diagnoses)
     if done.exit_code and first and first.cause is Cause.STALE_PLAN:
@@ -242,7 +245,7 @@ def _run(
         environment,
         argv,
         code,
-        _folder(environment) / "runs",
+        folder_of(environment) / "runs",
         timeout_seconds=timeout_seconds,
         on_event=_tell,
         lock=(lambda: read_state_lock(environment, code)) if locks else None,
@@ -264,30 +267,4 @@ def _tell(event: dict[str, Any]) -> None:
 
 
 def _judged(environment: Environment, lock: StateLock) -> Judgement:
-    return state_locks.judge(lock, own_runs(_home(environment)), alone=alone_on_this_host())
-
-
-def _home(environment: Environment) -> Path:
-    return settings().home / "terraform" / environment.name
-
-
-def _folder(environment: Environment) -> Path:
-    """The running incident's folder, private: plans hold sensitive values in clear."""
-    case = current_case.get()
-    folder = _home(environment) / (case.incident_id if case else f"look-{os.getpid()}")
-    if not folder.exists():
-        folder.mkdir(parents=True, mode=0o700)
-        _forget_old(_home(environment))
-    return folder
-
-
-def _saved(environment: Environment) -> Path:
-    return _folder(environment) / "rollback.tfplan"
-
-
-def _forget_old(home: Path) -> None:
-    """Remove incidents' folders that nobody needs any more; one with an unsaved state is kept."""
-    oldest = time.time() - _KEPT_DAYS * 86400
-    for folder in home.iterdir():
-        if folder.stat().st_mtime < oldest and not any(folder.rglob("errored.tfstate")):
-            shutil.rmtree(folder, ignore_errors=True)
+    return state_locks.judge(lock, own_runs(home_of(environment)), alone=alone_on_this_host())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -21,7 +22,9 @@ from flows._release_memory import release_history
 from flows.canary_failure import recover
 from ledger.database import open_ledger
 from ledger.models import PlanRow, StepRow
+from rules.approvals import Policy
 from rules.outcomes import Ending, Outcome, Verdict
+from sandbox import faults
 from sandbox.places import LOCK_TABLE
 from sandbox.world import Sandbox
 from tests.flows.broken_canary import MOMENT, Production
@@ -238,14 +241,39 @@ def test_it_is_not_recovered_when_the_proven_release_fails_too(prod: Production)
     assert [r.verdict for r in release_history(prod.environment)] == [Verdict.PASS, Verdict.PASS]
 
 
-def test_it_goes_back_where_the_state_before_was_better(prod: Production) -> None:
-    """While it acted the rest of the service failed too: the one broken release comes back, code and alias."""
-    prod.sandbox.client("dynamodb").delete_table(TableName="prod-sentiment-items")
+@pytest.mark.parametrize("way", ["terraform", "direct"])
+def test_it_goes_back_where_the_state_before_was_better(fresh_sandbox: Sandbox, way: str) -> None:
+    """Somebody insists on leaving a healthy release for one that turns out broken: the healthy one comes back."""
+    prod = Production.of(fresh_sandbox)
+    prod.prove(3, 1, 2)
+    settings_of_terraform = {"binary": "no-such-terraform"} if way == "direct" else {}
+    environment = with_terraform(prod.environment, **settings_of_terraform)
+    environment = environment.model_copy(update={"automatic_up_to": Policy.ONE_APPROVER})
 
-    outcome = recover.fn(with_terraform(prod.environment, binary="no-such-terraform"))
+    outcome = recover.fn(environment, to_release=prod.sandbox.release(3), request=Request(insist=True))
 
     assert outcome.ending is Ending.NOT_RECOVERED
-    assert prod.runs(3)
+    assert outcome.plan
+    assert outcome.plan.rung == way
+    assert prod.runs(2)
+    assert prod.memory() == {384}
+
+
+def test_code_that_was_swapped_past_terraform_is_put_right(fresh_sandbox: Sandbox) -> None:
+    """Terraform's state says all is well, so Terraform would change nothing: the direct way is taken."""
+    prod = Production.of(fresh_sandbox)
+    prod.prove(1, 2)
+    faults.start(fresh_sandbox, "dashboard-code")
+    fresh_sandbox.wait_for(
+        lambda: fresh_sandbox.alarm_states("prod")["prod-sentiment-service"] == "ALARM", "the alarm fires"
+    )
+
+    outcome = recover.fn(prod.environment)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.plan
+    assert (outcome.plan.rung, outcome.plan.target) == ("direct", fresh_sandbox.release(2))
+    assert prod.runs(2)
 
 
 KILLED = """
@@ -281,6 +309,37 @@ def test_it_is_taken_up_again_after_a_kill(prod: Production) -> None:
     with open_ledger().reading() as session:
         plans = list(session.scalars(select(PlanRow)))
     assert [plan.rung for plan in plans] == ["terraform"]
+
+
+def test_a_lock_of_our_own_dead_terraform_is_removed(prod: Production) -> None:
+    """Terraform itself is killed while it applies: its lock is proven ours and dead, and the recovery goes on."""
+    file = str(prod.sandbox.home.environments / "prod.yaml")
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, file], cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."}
+    )
+    deadline = time.monotonic() + 90
+    while not _has_lock_on_record() and time.monotonic() < deadline:
+        assert child.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    terraform = [p for p in psutil.Process(child.pid).children() if p.cmdline()[1:2] == ["apply"]]
+    child.send_signal(signal.SIGKILL)
+    for process in terraform:
+        process.kill()
+    child.wait()
+    assert prod.lock() is not None
+
+    outcome = recover.fn(prod.environment)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert ("release_dead_lock", "changed") in {(action, result) for action, _, result in steps(outcome)}
+    assert prod.runs(2)
+    assert prod.lock() is None
+
+
+def _has_lock_on_record() -> bool:
+    """Whether the run has written down which lock its apply holds."""
+    records = (settings().home / "terraform").glob("*/*/runs/*-apply.json")
+    return any(json.loads(record.read_text(encoding="utf-8"))["lock"] for record in records)
 
 
 def _is_applying() -> bool:
