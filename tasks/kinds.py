@@ -25,9 +25,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from blocks.settings import settings
 from ledger.cases import current_case
-from rules.errors import LeaseLost, RecoveryRefused, TransientFailure
+from rules.errors import BackstopError, LeaseLost, RecoveryRefused, StepFailed, TransientFailure
 from rules.outcomes import Effect
 from rules.redaction import redact
+from tasks.redacted_logs import redact_logs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +36,8 @@ R = TypeVar("R")
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 8.0
 MOST_AT_ONCE = 16
+
+redact_logs()
 
 _attempt: ContextVar[int] = ContextVar("attempt", default=1)
 
@@ -45,6 +48,7 @@ class Kind(Task[P, R]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it: through Prefect inside a flow run, directly outside one."""
         if FlowRunContext.get() is not None:
+            self.retry_delay_seconds = _delays(int(self.retries))
             return super().__call__(*args, **kwargs)
         for attempt in Retrying(
             retry=retry_if_exception_type(TransientFailure),
@@ -113,18 +117,40 @@ def action(*, subject: str, retries: int = 2) -> Callable[[Callable[P, Effect]],
 
 
 def _kind(function: Callable[P, R], *, retries: int, tag: str) -> Kind[P, R]:
-    scale = settings().delay_scale
     return Kind(
-        fn=function,
+        fn=_telling_no_secret(function),
         name=function.__name__.replace("_", "-"),
         description=(inspect.getdoc(function) or "").partition("\n")[0],
         tags={tag},
         retries=retries,
-        retry_delay_seconds=[min(FIRST_DELAY * 2**n, LONGEST_DELAY) * scale for n in range(retries)],
         retry_condition_fn=_is_transient,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+
+
+def _delays(retries: int) -> list[float]:
+    return [scaled(min(FIRST_DELAY * 2**n, LONGEST_DELAY)) for n in range(retries)]
+
+
+def _telling_no_secret(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose unknown errors pass through whole, but for secrets in their text: Prefect keeps it."""
+
+    @functools.wraps(function)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except BackstopError:
+            raise  # redacted when it was made
+        except Exception as error:
+            if redact(str(error)) != str(error):
+                error.args = tuple(redact(each) if isinstance(each, str) else each for each in error.args)
+            safe = redact(str(error))
+            if safe != str(error):
+                raise StepFailed(f"{type(error).__name__}: {safe}") from None
+            raise
+
+    return told
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
