@@ -51,7 +51,7 @@ def load_configuration(path: Path) -> Configuration:
     """
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Configuration.model_validate(told or {})
+        return Configuration.model_validate({} if told is None else told)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise RecoveryRefused(
