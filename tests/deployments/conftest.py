@@ -52,15 +52,15 @@ class Practice:
         """Where the sample flows write."""
         return self.folder / "lines"
 
-    def lines(self, mark: str = "") -> list[list[str]]:
-        """What they wrote: mark, pid, time."""
+    def lines(self, mark: str = "", run: UUID | str = "") -> list[list[str]]:
+        """What they wrote: mark, pid, time, run."""
         if not self.file.exists():
             return []
-        return [line.split() for line in self.file.read_text().splitlines() if line.startswith(mark)]
+        lines = self.file.read_text().splitlines()
+        return [line.split() for line in lines if line.startswith(mark) and line.endswith(str(run))]
 
     def responder(self, **how: float) -> subprocess.Popen[bytes]:
         """A running responder; `how` are its settings."""
-        before = {process.pid for process in self.processes if process.poll() is None}
         environment = {
             **os.environ,
             "PYTHONPATH": str(HERE),
@@ -76,11 +76,7 @@ class Practice:
         ready = self.folder / "responder" / READY
         until(
             "the responder is ready",
-            lambda: (
-                ready.is_file()
-                and ready.read_text() not in {"", *map(str, before)}
-                and ready.read_text() == str(process.pid)
-            ),
+            lambda: ready.is_file() and ready.read_text() == str(process.pid),
         )
         return process
 
@@ -89,7 +85,7 @@ class Practice:
         flow: Flow[..., Any] = load(f"tests.deployments.sample_flows.{name}")
         return self.client.create_deployment(
             flow_id=self.client.create_flow(flow),
-            name=f"{name}-{self.tag}",
+            name=f"{name}-{uuid4().hex[:8]}",  # a responder may remember another's entrypoint for a while
             entrypoint=entrypoint or f"sample_flows.{name}",
             tags=[self.tag, *more_tags],
             **more,
@@ -123,9 +119,9 @@ class Practice:
         """What the button in the UI does."""
         self.client.set_flow_run_state(run, Cancelling())
 
-    def process(self, mark: str = "begin") -> psutil.Process:
-        """The process of the run that wrote the last line with this mark."""
-        return psutil.Process(int(until(f"a line {mark}", lambda: self.lines(mark))[-1][1]))
+    def process(self, run: UUID) -> psutil.Process:
+        """The process of a run of a sample flow that writes `begin`."""
+        return psutil.Process(int(until("the run begins", lambda: self.lines("begin", run))[-1][1]))
 
     def close(self) -> None:
         """End everything that was started."""

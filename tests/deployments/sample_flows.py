@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.blocks.core import Block
+from prefect.runtime import flow_run
 
 
 class Place(Block):
@@ -20,9 +21,9 @@ class Place(Block):
 
 @task
 def first_task(file: str, mark: str) -> None:
-    """Append who we are and when."""
+    """Append the mark, our pid, the time and the run."""
     with Path(file).open("a", encoding="utf-8") as lines:
-        lines.write(f"{mark} {os.getpid()} {time.time()}\n")
+        lines.write(f"{mark} {os.getpid()} {time.time()} {flow_run.get_id()}\n")
 
 
 @flow(name="sample-note")

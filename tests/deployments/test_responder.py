@@ -43,20 +43,20 @@ def test_nothing_forks_a_process_with_threads(served: Practice) -> None:
 def test_a_cancelled_run_cleans_up_and_its_process_is_gone(served: Practice) -> None:
     """Cancel in the UI lets the flow clean up, ends its process, and never shows as a crash."""
     run = served.run(served.deployment("nap"), seconds=60)
-    process = served.process()
+    process = served.process(run)
 
     served.cancel(run)
     served.ends(run, StateType.CANCELLED)
     process.wait(20)
 
-    assert served.lines("cleaned")
+    assert served.lines("cleaned", run)
     assert "Crashed" not in served.names(run)
 
 
 def test_a_run_that_ignores_being_cancelled_is_killed(served: Practice) -> None:
     """After the grace a stubborn run is killed, alone, and is Cancelled."""
     run = served.run(served.deployment("stubborn"))
-    process = served.process()
+    process = served.process(run)
 
     served.cancel(run)
     served.ends(run, StateType.CANCELLED)
@@ -68,7 +68,7 @@ def test_a_run_that_ignores_being_cancelled_is_killed(served: Practice) -> None:
 def test_a_killed_process_is_seen_at_once(served: Practice) -> None:
     """SIGKILL of a run's process becomes Crashed, with the reason, and stays so for what is no recovery."""
     run = served.run(served.deployment("nap"), seconds=60)
-    process = served.process()
+    process = served.process(run)
 
     process.send_signal(signal.SIGKILL)
     ended = served.ends(run, StateType.CRASHED)
@@ -80,7 +80,7 @@ def test_a_killed_process_is_seen_at_once(served: Practice) -> None:
 def test_a_killed_recovery_is_taken_up_again(served: Practice) -> None:
     """A run of a recovery whose process is killed begins again by itself and can end well."""
     run = served.run(served.deployment("nap", RECOVERY_TAG, entrypoint="sample_flows.nap"), seconds=3)
-    process = served.process()
+    process = served.process(run)
 
     process.send_signal(signal.SIGKILL)
     served.ends(run, StateType.COMPLETED)

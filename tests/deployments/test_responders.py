@@ -73,7 +73,7 @@ def test_a_run_that_died_with_its_responder_is_found(practice: Practice) -> None
     """When responder and run are killed together, the next responder on the host says so."""
     first = practice.responder()
     run = practice.run(practice.deployment("nap"), seconds=300)
-    process = practice.process()
+    process = practice.process(run)
 
     first.send_signal(signal.SIGKILL)
     process.send_signal(signal.SIGKILL)
@@ -106,12 +106,12 @@ def test_stopping_a_responder_ends_its_runs_and_leaves_nothing(practice: Practic
     """On SIGTERM the runs clean up, their states say what happened, and no process stays."""
     responder = practice.responder(stop_grace_seconds=5)
     run = practice.run(practice.deployment("nap"), seconds=300)
-    process = practice.process()
+    process = practice.process(run)
 
     responder.terminate()
     assert responder.wait(60) == 0
 
-    assert practice.lines("cleaned")
+    assert practice.lines("cleaned", run)
     assert practice.ends(run, StateType.CRASHED).state_type is StateType.CRASHED
     assert not process.is_running()
     until("its whole session is gone", lambda: not _session(responder.pid))
