@@ -1,4 +1,4 @@
-"""How each fault is made and undone."""
+"""How each fault that is no matter of the wires is made and undone."""
 
 from __future__ import annotations
 
@@ -6,119 +6,14 @@ import json
 import shutil
 import socket
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sandbox import terraform_binary
-from sandbox.aws_front import Rule, change_rules
-from sandbox.places import ALIAS, EXECUTION, FOREIGN_ACCOUNT, LOCK_TABLE
+from sandbox.places import ALIAS, LOCK_TABLE
 from sandbox.world import Sandbox
 
 GOOD, BAD = 2, 3
 """Numbers of the releases that faults go between."""
-
-_DENIED = "User: arn:aws:iam::123456789012:user/deployer is not authorized to perform: {} on the resource"
-
-ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
-    "throttling": (
-        "AWS refuses the next 6 Lambda calls: too many requests.",
-        (
-            Rule(
-                "lambda.*",
-                "error",
-                times=6,
-                code="TooManyRequestsException",
-                status=429,
-                message="Rate exceeded",
-            ),
-        ),
-    ),
-    "server-errors": (
-        "The next 4 Lambda calls end with 503.",
-        (
-            Rule(
-                "lambda.*", "error", times=4, code="ServiceException", status=503, message="Please try again"
-            ),
-        ),
-    ),
-    "lost-reply": (
-        "AWS does what the next change of a function's code asks, and its answer is lost.",
-        (Rule("lambda.UpdateFunctionCode", "lose-reply", times=1),),
-    ),
-    "slow-aws": (
-        "Every call takes a second longer.",
-        (Rule("*", "delay", seconds=1.0, spares=EXECUTION),),
-    ),
-    "secret-unreadable": (
-        "Nobody may read secrets any more, the service included.",
-        (
-            Rule(
-                "secretsmanager.GetSecretValue",
-                "error",
-                code="AccessDeniedException",
-                message=_DENIED.format("secretsmanager:GetSecretValue"),
-            ),
-        ),
-    ),
-    "function-changes-denied": (
-        "Nobody may change a function's code any more: neither Terraform nor a direct call can roll back.",
-        (
-            Rule(
-                "lambda.UpdateFunctionCode",
-                "error",
-                code="AccessDeniedException",
-                status=403,
-                message=_DENIED.format("lambda:UpdateFunctionCode"),
-            ),
-        ),
-    ),
-    "terraform-denied": (
-        "Terraform may not change a function's code any more: its apply fails half way. Direct calls work.",
-        (
-            Rule(
-                "lambda.UpdateFunctionCode",
-                "error",
-                code="AccessDeniedException",
-                status=403,
-                message=_DENIED.format("lambda:UpdateFunctionCode"),
-                agent="terraform-provider-aws",
-            ),
-        ),
-    ),
-    "aws-down": (
-        "AWS hangs up on everybody before doing anything.",
-        (Rule("*", "drop"),),
-    ),
-    "wrong-account": (
-        "The credentials belong to another, empty account.",
-        (Rule("*", "account", account=FOREIGN_ACCOUNT, spares=EXECUTION),),
-    ),
-}
-"""Faults between callers and AWS: description and rules."""
-
-
-def with_rules(name: str, *rules: Rule) -> Callable[[Sandbox, str], None]:
-    """Break the wires by rules."""
-
-    def act(sandbox: Sandbox, environment: str) -> None:
-        def change(now: list[Rule]) -> list[Rule]:
-            fresh = [
-                Rule(**{key: getattr(rule, key) for key in Rule.__slots__} | {"name": name}) for rule in rules
-            ]
-            return [rule for rule in now if rule.name != name] + fresh
-
-        change_rules(sandbox.home.faults, change)
-
-    return act
-
-
-def without_rules(name: str) -> Callable[[Sandbox, str], None]:
-    """Mend the wires."""
-
-    def act(sandbox: Sandbox, environment: str) -> None:
-        change_rules(sandbox.home.faults, lambda now: [rule for rule in now if rule.name != name])
-
-    return act
 
 
 def deploy_bad_release(sandbox: Sandbox, environment: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking
+from sandbox import breaking, wires
 from sandbox.world import Sandbox
 
 Act = Callable[[Sandbox, str], None]
@@ -52,8 +52,8 @@ FAULTS: dict[str, Fault] = {
             breaking.restore_package,
         ),
         *(
-            Fault(name, description, breaking.with_rules(name, *rules), breaking.without_rules(name))
-            for name, (description, rules) in breaking.ON_THE_WIRE.items()
+            Fault(name, description, wires.with_rules(name, *rules), wires.without_rules(name))
+            for name, (description, rules) in wires.ON_THE_WIRE.items()
         ),
         Fault(
             "held-terraform-lock",
@@ -116,7 +116,7 @@ def repair_all(sandbox: Sandbox) -> list[str]:
     """Repair everything that was broken on purpose, last broken first; their names."""
     broken = list(reversed(active(sandbox).items()))
     # What breaks the wires goes first: the others are repaired over them.
-    broken.sort(key=lambda fault: fault[0] not in breaking.ON_THE_WIRE)
+    broken.sort(key=lambda fault: fault[0] not in wires.ON_THE_WIRE)
     for name, environment in broken:
         repair(sandbox, name, environment)
     return [name for name, _ in broken]

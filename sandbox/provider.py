@@ -17,10 +17,12 @@ from tf.types import Set, String
 
 from sandbox.provider_resources import clients
 from sandbox.provider_resources.alarms import CompositeAlarm, MetricAlarm
+from sandbox.provider_resources.aliases import Alias
 from sandbox.provider_resources.base import AwsResource
 from sandbox.provider_resources.function_urls import FunctionUrl
-from sandbox.provider_resources.functions import Alias, Function
-from sandbox.provider_resources.stores import Bucket, Secret, Table, Topic
+from sandbox.provider_resources.functions import Function
+from sandbox.provider_resources.stores import Bucket, Secret, Topic
+from sandbox.provider_resources.tables import Table
 
 VERSION = "5.99.0"
 """The release of the real provider whose attribute names these are."""

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -130,9 +130,17 @@ def post(url: str, message: Mapping[str, str], *, timeout: float = 15.0) -> int:
 
 
 def deliver(
-    url: str, message: Mapping[str, str], *, give_up_after: float = 60.0, log: Path | None = None
+    url: str,
+    message: Mapping[str, str],
+    *,
+    give_up_after: float = 60.0,
+    log: Path | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> bool:
-    """Send a message until the receiver says 2xx, at most `give_up_after` seconds. Say whether it arrived."""
+    """Send a message until the receiver says 2xx, at most `give_up_after` seconds and while it is `wanted`.
+
+    Say whether it arrived.
+    """
     deadline, attempt = time.monotonic() + give_up_after, 0
     while True:
         status = post(url, message)
@@ -141,7 +149,7 @@ def deliver(
             return True
         pause = PAUSES[min(attempt, len(PAUSES) - 1)]
         attempt += 1
-        if time.monotonic() + pause > deadline:
+        if time.monotonic() + pause > deadline or not wanted():
             return False
         time.sleep(pause)
 
@@ -166,7 +174,12 @@ def _deliver_signed(home: Home, message: Message, version: SignatureVersion, url
         return False
     certificate = home.addresses().certificate_url
     signed = sign(message, load_key(home.signing_key), certificate_url=certificate, version=version)
-    return deliver(target, signed, log=home.deliveries)
+    if url:
+        return deliver(url, signed, log=home.deliveries)
+    # As SNS does it: for an hour, unless the subscription is gone.
+    return deliver(
+        target, signed, give_up_after=3600.0, log=home.deliveries, wanted=lambda: webhook(home) == target
+    )
 
 
 def webhook(home: Home) -> str:

@@ -114,6 +114,20 @@ def test_starting_again_changes_nothing_and_loading_finds_it(fresh_sandbox: Sand
     assert reading.read(again.home, "prod").healthy
 
 
+def test_a_part_that_died_is_started_again(fresh_sandbox: Sandbox) -> None:
+    """Killing the function host silences the service; starting again brings it back with nothing lost."""
+    before = reading.read(fresh_sandbox.home, "prod")
+    host = next(e for e in processes.read(fresh_sandbox.home.processes) if e.name == "function-host")
+    os.kill(host.pid, signal.SIGKILL)
+    fresh_sandbox.wait_for(lambda: not fresh_sandbox.status().running, "it is down")
+
+    Sandbox.start(fresh_sandbox.home.path)
+
+    assert fresh_sandbox.status().running
+    fresh_sandbox.wait_until_green("prod")
+    assert reading.read(fresh_sandbox.home, "prod") == before
+
+
 def test_stopping_ends_everything_it_started(tmp_path: Path) -> None:
     """After stop none of its processes, nor their children, is left, and it says that it does not run."""
     box = Sandbox.start(tmp_path / "box")
