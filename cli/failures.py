@@ -35,7 +35,7 @@ class WrongUsage(BackstopError):
     """Raised when the command line names something that does not exist; nothing was done."""
 
 
-class Unready(BackstopError):
+class Unready(RecoveryRefused):
     """Raised when something this command needs is missing: a server, a program, a port."""
 
 

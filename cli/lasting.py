@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+SHORT_SECONDS, STOP_SECONDS = 0.5, 40.0
+
 
 class Lasting(Generic[T]):
     """Starts something in a thread that stays until it is stopped, so that several can start at the same time.
@@ -40,10 +42,11 @@ class Lasting(Generic[T]):
         """Whether its start raised."""
         return self._error is not None
 
-    def stop(self, patience_seconds: float = 30.0) -> None:
-        """Stop it, waiting for its start to end first; does nothing the second time."""
+    def stop(self) -> None:
+        """Stop it; does nothing the second time. What is still starting is not waited for: its caller ends it."""
         self._over.set()
-        self._thread.join(patience_seconds)
+        if self._started.wait(SHORT_SECONDS):
+            self._thread.join(STOP_SECONDS)
 
     def _live(self) -> None:
         try:

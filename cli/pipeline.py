@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.errors import StepFailed
@@ -21,8 +22,8 @@ def short(release: str) -> str:
     return release[:SHOWN] if len(release) == 40 else release
 
 
-def prove_here(environment: str, release: str, by: str = "pipeline") -> str:
-    """Prove a release in this process; what was seen, in a few words.
+def prove_here(environment: str, release: str, folder: Path, by: str = "pipeline") -> str:
+    """Prove a release in this process; what was seen, in a few words. `folder` holds the environment files.
 
     Raises:
         StepFailed: it is not proven.
@@ -30,7 +31,7 @@ def prove_here(environment: str, release: str, by: str = "pipeline") -> str:
     from deployments.environments import load_environment
     from flows.record_release import record_release
 
-    recorded = record_release.fn(load_environment(environment), release, recorded_by=by)
+    recorded = record_release.fn(load_environment(environment, folder), release, recorded_by=by)
     if recorded.verdict.value != "pass":
         raise _not_proven(release, "; ".join(recorded.verification.reasons))
     return f"{len(recorded.verification.checks)} checks pass"

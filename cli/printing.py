@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 COLOURS = {
     "recovered": "green",
@@ -45,17 +46,29 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; on anything but a terminal as plain, aligned columns."""
+    """Print a table; on anything but a terminal as plain, aligned columns that are never folded."""
+    if not sys.stdout.isatty():
+        _plain_table(title, columns, rows)
+        return
     drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column, overflow="fold", justify="right" if column.endswith("seconds") else "left")
     for row in rows:
         drawn.add_row(*row)
-    if sys.stdout.isatty():
-        console().print(drawn)
-    else:
-        wide = Console(width=240, highlight=False, no_color=True, file=sys.stdout)
-        wide.print(drawn)
+    console().print(drawn)
+
+
+def _plain_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    cells = [list(columns), *([Text.from_markup(cell).plain for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if title:
+        print(title)
+    for row in cells:
+        aligned = (
+            cell.rjust(width) if column.endswith("seconds") else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        )
+        print("  ".join(aligned).rstrip())
 
 
 def coloured(word: str) -> str:

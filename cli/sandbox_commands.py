@@ -138,13 +138,12 @@ def _deploy_good(sandbox: Sandbox, environment: str, stages: Stages) -> None:
     """Deploy releases 1 and 2, and prove each, so that there is something to return to."""
     from cli.pipeline import prove_here, short
 
-    os.environ |= sandbox.variables()
     for number in (1, 2):
         release = sandbox.release(number)
         with stages.stage(f"deploy release {number} ({short(release)}) with Terraform"):
             sandbox.deploy(environment, number)
         with stages.stage(f"prove release {number}, and remember it as good") as stage:
-            stage.say(prove_here(environment, release))
+            stage.say(prove_here(environment, release, sandbox.home.environments))
 
 
 def _tell(sandbox: Sandbox, *, as_json: bool) -> int:

@@ -89,7 +89,7 @@ def print_plan(plan: dict[str, Any]) -> None:
     out = console()
     out.print(f"\n[bold]Plan[/]  {escape(plan['title'])}  (rung {plan['rung']}, {plan['state']})")
     if plan["changes"]:
-        rows = [(c["subject"], escape(c["before"]), escape(c["after"])) for c in plan["changes"]]
+        rows = [(escape(c["subject"]), escape(c["before"]), escape(c["after"])) for c in plan["changes"]]
         table("", ("what", "before", "after"), rows)
     for reason in plan.get("reasons", ()):
         out.print(escape(f"  - {reason}"))

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import pytest
 
 from blocks.settings import settings
+from cli import printing
+from cli.main import main
 from ledger.cases import Case
-from ledger.database import open_ledger
+from ledger.database import forget_opened, open_ledger
 from ledger.holders import this_process
 from ledger.incidents import Opening, open_case
 from rules.outcomes import Phase
@@ -42,16 +44,46 @@ Backstop = Callable[..., Said]
 
 
 @pytest.fixture
-def backstop(own_home: Path) -> Backstop:
-    """The real command in a process of its own, on this test's own home."""
+def backstop(own_home: Path, tmp_path: Path) -> Backstop:
+    """The command in a fork of this process, where everything is imported already: its own argv, streams and exit."""
 
-    def run(*words: str, given: str | None = None, variables: dict[str, str] | None = None) -> Said:
+    def run(*words: str) -> Said:
+        out, err = tmp_path / "out.txt", tmp_path / "err.txt"
+        with out.open("w") as said, err.open("w") as complained:
+            pid = os.fork()
+            if pid == 0:
+                _become_the_command(words, said, complained)
+            _, status = os.waitpid(pid, 0)
+        return Said(os.waitstatus_to_exitcode(status), out.read_text(), err.read_text())
+
+    return run
+
+
+def _become_the_command(words: Sequence[str], said: IO[str], complained: IO[str]) -> NoReturn:
+    code = 99
+    try:
+        forget_opened()
+        printing.console.cache_clear()
+        sys.argv = ["backstop", *words]
+        sys.stdin, sys.stdout, sys.stderr = open(os.devnull), said, complained  # noqa: PTH123, SIM115
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 98
+    finally:
+        said.flush()
+        complained.flush()
+        os._exit(code)
+
+
+@pytest.fixture
+def installed_backstop(own_home: Path) -> Backstop:
+    """The command as people call it, in a process of its own."""
+
+    def run(*words: str) -> Said:
         done = subprocess.run(
-            [sys.executable, "-c", "from cli.main import main; main()", *words],
+            [Path(sys.executable).parent / "backstop", *words],
             cwd=ROOT,
-            env={**os.environ, "BACKSTOP_HOME": str(own_home), **(variables or {})},
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,

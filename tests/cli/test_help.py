@@ -55,9 +55,9 @@ def test_reading_commands_need_neither_prefect_nor_boto3(words: tuple[str, ...])
     assert imported_by(*words).isdisjoint({"prefect", "boto3", "botocore"})
 
 
-def test_every_command_is_listed(backstop: Backstop) -> None:
+def test_every_command_is_listed(installed_backstop: Backstop) -> None:
     """The overview names every command and the exit codes."""
-    said = backstop("--help")
+    said = installed_backstop("--help")
 
     assert said.code == 0
     for command in COMMANDS:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from cli import printing
 from cli.live import Story, Watching
@@ -67,14 +69,14 @@ def test_the_running_phase_counts_on() -> None:
 
 def test_the_picture_shows_every_phase(waiting: Case) -> None:
     """On a terminal all phases are shown, the running one marked."""
-    from rich.console import Console
-
     watching = Watching(waiting.ledger, quiet=True)
     watching.look(waiting.incident_id)
-    screen = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    screen.print(watching._picture())
+    screen = Console(width=100, file=io.StringIO())
+    with screen.capture() as captured:
+        screen.print(watching._picture())
 
-    drawn = screen.export_text()
+    drawn = captured.get()
     for phase in ("detect", "decide", "guard", "snapshot", "act", "verify", "report"):
         assert phase in drawn
-    assert "● guard" in drawn
+    running = [line for line in drawn.splitlines() if line.startswith("●")]
+    assert [line.split()[1] for line in running] == ["guard"]
