@@ -18,8 +18,8 @@ from prefect.context import FlowRunContext
 
 from flows import _report, _timeline_picture
 from flows._prefect_server import prefect_server
-from flows._story import Story, read_story
 from flows._wording import headline, short_seconds
+from ledger.stories import Story, read_story
 from rules.outcomes import Phase
 from rules.redaction import redact
 

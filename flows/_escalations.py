@@ -16,11 +16,11 @@ from prefect.states import Cancelled, Scheduled
 from blocks.environment import Environment
 from flows import _messages
 from flows._prefect_server import prefect_server
-from flows._story import read_story
 from ledger import escalations, leases
 from ledger.cases import Case, now
 from ledger.database import Ledger
 from ledger.models import EscalationRow, IncidentRow, LeaseRow
+from ledger.stories import read_story
 from rules.escalation import Level, schedule
 from rules.severity import Severity
 from tasks.kinds import scaled

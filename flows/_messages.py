@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flows import _report
 from flows._prefect_server import run_address
-from flows._story import Story
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
+from ledger.stories import Story
 from rules.escalation import Message
 from rules.outcomes import Ending, Phase, Verdict
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from blocks.environment import Environment
 from flows import _escalations, _messages, _report
 from flows._artifacts import Showcase
-from flows._story import Story, read_story
 from ledger.cases import Case
+from ledger.stories import Story, read_story
 from rules.errors import BackstopError
 from rules.escalation import page_at_once
 from rules.outcomes import Ending, Finding, Verdict

@@ -17,8 +17,8 @@ import jinja2
 from blocks.settings import settings
 from flows import _timeline_picture
 from flows._retelling import told_of
-from flows._story import Story, read_story
 from ledger.database import Ledger
+from ledger.stories import Story, read_story
 from rules.errors import RecoveryRefused
 
 TEMPLATES = Path(__file__).parent / "_report_templates"
@@ -41,7 +41,7 @@ def write_report(ledger: Ledger, incident_id: str) -> Path:
 
     Raises:
         OSError: the folder cannot be written.
-        sqlalchemy.exc.NoResultFound: there is no such incident.
+        RecoveryRefused: there is no such incident.
     """
     path = path_of(incident_id)
     with ledger.reading() as session:

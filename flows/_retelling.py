@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows._story import Story
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
 from ledger.models import StepRow
+from ledger.stories import Story
 from rules.escalation import after_incident
 from rules.outcomes import Ending, Verdict
 

@@ -12,8 +12,8 @@ from html import escape
 
 import svg
 
-from flows._story import Story
 from flows._wording import short_seconds
+from ledger.stories import Story
 from rules.outcomes import Phase
 
 ROW = 30.0
@@ -173,7 +173,7 @@ def _lines(story: Story, scale: _Scale, bottom: float, total: float, promise: fl
     for row in story.entries:
         if row.kind == "resume":
             x = scale.x((row.at - story.incident.opened_at).total_seconds())
-            title = svg.Title(elements=[escape(row.text)])
+            title = svg.Title(text=escape(row.text))
             yield svg.Line(x1=x, x2=x, y1=TOP - 2, y2=bottom, class_=["resume"], elements=[title])
     if story.ended_at:
         told = f"{story.incident.ending or 'closed'} after {short_seconds(total)}"

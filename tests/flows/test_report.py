@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from flows import _report, _timeline_picture
-from flows._story import read_story
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow, StepRow, TimelineRow
+from ledger.stories import read_story
 from rules.errors import RecoveryRefused
 from rules.outcomes import Ending
 from tests.flows.story import write_story

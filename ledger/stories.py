@@ -21,6 +21,7 @@ from ledger.models import (
     StepRow,
     TimelineRow,
 )
+from rules.errors import RecoveryRefused
 from rules.outcomes import Finding, Phase, Verification
 from rules.plans import Plan
 
@@ -94,8 +95,14 @@ class Story:
 
 
 def read_story(session: Session, incident_id: str) -> Story:
-    """Read an incident's story. Raises `sqlalchemy.exc.NoResultFound` when there is no such incident."""
-    row = session.get_one(IncidentRow, incident_id)
+    """Read an incident's story.
+
+    Raises:
+        RecoveryRefused: there is no such incident.
+    """
+    row = session.get(IncidentRow, incident_id)
+    if row is None:
+        raise RecoveryRefused(f"There is no incident {incident_id}.", hint="`backstop incidents` lists them.")
     plans = session.scalars(select(PlanRow).where(PlanRow.incident_id == incident_id).order_by(PlanRow.id))
     return Story(
         incident=row,
