@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 from ledger.cases import Case
 from ledger.incidents import Opening, phase_seconds
 from ledger.models import IncidentRow, PlanRow
-from rules.errors import AlreadyHandled, BackstopError
+from rules.errors import AlreadyHandled, BackstopError, RecoveryRefused
 from rules.outcomes import EXIT_CODES, Ending, Outcome, Verification
 from rules.plans import Plan
 
@@ -53,6 +53,25 @@ def outcome_of(case: Case, ending: Ending, reason: str, hint: str = "", report: 
             verification=Verification.model_validate(row.verification) if row.verification else None,
             seconds=phase_seconds(session, case.incident_id),
             report=report,
+        )
+
+
+def left_open(case: Case, ending: Ending, error: BackstopError, so_far: str = "") -> Outcome:
+    """The outcome of a run that could not close its incident; from memory where the ledger is away.
+
+    `so_far` is the ending that could not be recorded.
+    """
+    reason = f"{so_far.rstrip('.')}. It could not be recorded: {error.message}" if so_far else error.message
+    try:
+        return outcome_of(case, ending, reason, error.hint)
+    except RecoveryRefused:
+        return Outcome(
+            incident=case.incident_id,
+            scenario=case.scenario,
+            environment=case.environment,
+            ending=ending,
+            reason=reason,
+            hint=error.hint,
         )
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from blocks.environment import Environment
 from flows import _people
-from flows._ending import outcome_of, stopped_by_a_person
+from flows._ending import left_open, outcome_of, stopped_by_a_person
 from flows._ladder import Request, Rung
 from flows._limits import within
 from flows._permission import PlanDrifted, refuse_if_stopped, requirement_for, seek_permission
@@ -26,6 +26,7 @@ from rules.errors import (
 )
 from rules.outcomes import Ending, Finding, Outcome, Phase, Verdict, Verification
 from rules.plans import Plan
+from rules.redaction import redact
 from rules.undo import worth_going_back
 from tasks.identities import who_am_i
 
@@ -54,7 +55,7 @@ class Phases:
         self.problems: list[str] = []
 
     def carry_through(self) -> Outcome:
-        """Go through every phase and close the incident; only a lost lease leaves it open, for its new holder.
+        """Go through every phase and close the incident; a lost lease or ledger leaves it open, to be taken up.
 
         Raises:
             BaseException: the run was stopped. By a person: the incident is closed and people are told first.
@@ -63,7 +64,7 @@ class Phases:
             ended = incidents.ending_of(self.case)  # a run before us died while it reported
             ending, reason, hint = ended or self._recover()
         except LeaseLost as error:
-            return outcome_of(self.case, Ending.ALREADY_HANDLED, error.message, error.hint)
+            return left_open(self.case, Ending.ALREADY_HANDLED, error)
         except UndoFailed as error:
             ending, reason, hint = Ending.UNDO_FAILED, error.message, error.hint
         except NotRecovered as error:
@@ -79,11 +80,20 @@ class Phases:
                 with suppress(BackstopError):
                     self._close(self._stopped(), "somebody stopped the run", "Start the flow again to go on.")
             raise  # else the machine is going down: the incident stays open and is taken up again
-        return self._close(ending, reason, hint)
+        try:
+            return self._close(ending, redact(reason), redact(hint))
+        except LeaseLost as error:
+            return left_open(self.case, Ending.ALREADY_HANDLED, error)
+        except RecoveryRefused as error:
+            return left_open(self.case, self._stopped(), error, f"{ending.value}: {redact(reason)}")
 
     def _stopped(self) -> Ending:
         """An incident that stops short was refused if nothing was touched yet, else it is not recovered."""
-        return Ending.NOT_RECOVERED if incidents.has_acted(self.case) else Ending.REFUSED
+        try:
+            acted = self.case.begun or incidents.has_acted(self.case)
+        except RecoveryRefused:
+            acted = self.case.resumed  # the ledger is away: nobody can tell what an earlier run did
+        return Ending.NOT_RECOVERED if acted else Ending.REFUSED
 
     def _recover(self) -> tuple[Ending, str, str]:
         finding, pinned = self._detected()
@@ -197,6 +207,8 @@ class Phases:
                 return True
         self.problems.append(f"{rung.name}: {failure}")
         worth, reason = worth_going_back(finding.health, self._health_now())
+        if stopped := self._stop_lever():
+            worth, state, reason = False, "stopped", stopped
         if worth or state == "undoing":
             self._go_back(rung, plan, reason)
         else:
@@ -238,6 +250,14 @@ class Phases:
                 return self.detect().health
         except StepFailed:
             return Verification()
+
+    def _stop_lever(self) -> str:
+        """Why nothing may act any more, going back included; empty while the stop lever is not pulled."""
+        try:
+            refuse_if_stopped(self.case)
+        except RecoveryRefused as refused:
+            return refused.message
+        return ""
 
     def _go_back(self, rung: Rung, plan: Plan, why: str) -> None:
         """Undo, last step first, trying every step.

@@ -25,10 +25,10 @@ def test_only_the_same_place_passes(wanted: str, seen: str, region: str, seen_re
 
 def test_the_refusal_names_both_sides() -> None:
     """The person on call reads which account the credentials are of, and which one was meant."""
-    with pytest.raises(RecoveryRefused, match="210987654321.*prod is account 123456789012") as refused:
+    with pytest.raises(RecoveryRefused, match=r"210987654321.*prod is account 123456789012") as refused:
         same_place("123456789012", "210987654321", "us-east-1", "us-east-1", "prod")
     assert "account_id" in refused.value.hint
 
-    with pytest.raises(RecoveryRefused, match="eu-west-1.*us-east-1") as refused:
+    with pytest.raises(RecoveryRefused, match=r"eu-west-1.*us-east-1") as refused:
         same_place("123456789012", "123456789012", "us-east-1", "eu-west-1", "prod")
     assert "AWS_REGION" in refused.value.hint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -195,18 +195,17 @@ def test_all_are_waited_for_before_the_first_error_is_raised(acting: Case) -> No
     """Of three at once, two fail and the third is slow: it is done when the first one's error is raised."""
     slow = Door()
 
-    def slowly() -> Effect:
+    def slowly() -> object:
         time.sleep(0.3)
         return open_door(slow, name="slow")
 
+    calls: list[Callable[[], object]] = [
+        partial(open_door, Door(StepFailed("first")), name="one"),
+        slowly,
+        partial(open_door, Door(StepFailed("second")), name="three"),
+    ]
     with pytest.raises(StepFailed, match="first"):
-        in_parallel(
-            [
-                partial(open_door, Door(StepFailed("first")), name="one"),
-                slowly,
-                partial(open_door, Door(StepFailed("second")), name="three"),
-            ]
-        )
+        in_parallel(calls)
 
     assert slow.opened == 1
     assert sorted(steps(acting)) == [
@@ -260,9 +259,10 @@ def test_a_hung_call_holds_up_neither_the_limit_nor_the_undo(acting: Case) -> No
             refused.append(error)
             woken.clear()
 
+    calls: list[Callable[[], object]] = [hangs, partial(open_door, Door(), name="quick")]
     begun = time.monotonic()
     with acting.may_act(), pytest.raises(StepFailed, match="took longer"), within(0.3, "acting"):
-        in_parallel([hangs, partial(open_door, Door(), name="quick")])
+        in_parallel(calls)
     assert time.monotonic() - begun < 5
 
     with acting.may_act():
@@ -312,11 +312,10 @@ def test_progress_is_told_redacted(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_traceback_is_told_redacted(caplog: pytest.LogCaptureFixture) -> None:
     """Nor does the traceback of an unexpected error tell a secret."""
-    logger = logging.getLogger("backstop")
     try:
-        raise ValueError(f"no {KEY}")
+        raise ValueError(f"no {KEY}")  # noqa: TRY301 - a traceback is what this is about
     except ValueError:
-        logger.exception("failed with %s", KEY)
+        logging.getLogger("backstop").exception("failed with %s", KEY)
 
     assert "ValueError: no [redacted" in caplog.text
     assert KEY not in caplog.text
