@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from blocks.environment import Environment
-from flows._release_memory import release_history, was_deployed_in_vain
+from flows._release_memory import release_history
 from ledger import plans
+from ledger.attempts import was_deployed_in_vain
 from ledger.cases import current_case
 from rules.errors import NoWayBack, RecoveryRefused, StepFailed
 from rules.health import RunningCode, same_release, short
@@ -59,7 +60,8 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
     live = {function: code.sha256 for function, code in look.code.items()}
     running = running_release(history, live) or _named_otherwise(environment, look, history)
     kept = _target_of_this_incident()
-    if kept and was_deployed_in_vain(kept):
+    case = current_case.get()
+    if kept and case and was_deployed_in_vain(case, kept):
         raise NoWayBack(
             f"Release {kept} was deployed completely and did not help.", hint="Look for another cause."
         )

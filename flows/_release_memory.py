@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from blocks.environment import Environment
 from ledger import releases
 from ledger.cases import current_case, now
 from ledger.database import open_ledger
-from ledger.models import PlanRow, StepRow
 from rules.errors import RecoveryRefused
-from rules.outcomes import Phase, Verdict
+from rules.outcomes import Verdict
 from rules.rollback_targets import CODE, Deployment
 
 INCIDENT = "incident"
@@ -29,23 +26,6 @@ def release_history(environment: Environment) -> list[Deployment]:
             )
             for row in reversed(rows)
         ]
-
-
-def was_deployed_in_vain(release: str) -> bool:
-    """Whether this incident has deployed a release completely already, and it did not help."""
-    case = current_case.get()
-    if case is None:
-        return False
-    with case.ledger.reading() as session:
-        for plan in session.scalars(select(PlanRow).where(PlanRow.incident_id == case.incident_id)):
-            if plan.state in ("failed", "undone", "undoing") and plan.body.get("target") == release:
-                # The steps of its undo come after: what matters is whether every step there was made.
-                acted = select(StepRow).where(StepRow.plan_id == plan.id, StepRow.phase == Phase.ACT.value)
-                steps = session.scalars(acted.order_by(StepRow.id))
-                last = {(step.action, step.subject): step.result for step in steps}
-                if last and set(last.values()) <= {"changed", "unchanged"}:
-                    return True
-    return False
 
 
 def remember(

@@ -1,0 +1,28 @@
+"""What an incident has tried already."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from ledger.cases import Case
+from ledger.models import PlanRow, StepRow
+from rules.outcomes import Phase
+
+OVER = ("failed", "undoing", "undone")
+"""States of a plan that was acted on and did not end well."""
+
+
+def was_deployed_in_vain(case: Case, target: str) -> bool:
+    """Whether this incident has carried out a plan for this target to its last step, and it did not help.
+
+    A plan that failed half way says nothing about its target: another way may still reach it.
+    """
+    with case.ledger.reading() as session:
+        for plan in session.scalars(select(PlanRow).where(PlanRow.incident_id == case.incident_id)):
+            if plan.state in OVER and plan.body.get("target") == target:
+                made = select(StepRow).where(StepRow.plan_id == plan.id, StepRow.phase == Phase.ACT.value)
+                steps = session.scalars(made.order_by(StepRow.id))
+                last = {(step.action, step.subject): step.result for step in steps}
+                if last and set(last.values()) <= {"changed", "unchanged"}:
+                    return True
+    return False
