@@ -52,7 +52,7 @@ def _answer_more_calls(responses: Any) -> None:
         return self.put_metric_alarm()
 
     def describe_alarms(self: Any) -> Any:
-        found: dict[str, list[Any]] = dict(describe(self)._result)  # noqa: SLF001
+        found: dict[str, list[Any]] = dict(describe(self)._result)  # noqa: SLF001 - the only place where it is
         wanted = self._get_param("AlarmTypes", []) or [_METRIC]
         prefix, names, state = (
             self._get_param(key) for key in ("AlarmNamePrefix", "AlarmNames", "StateValue")

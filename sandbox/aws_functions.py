@@ -42,7 +42,7 @@ def _refuse_missing_packages(models: Any) -> None:
                 raise InvalidParameterValueException(_MISSING)
         before(self, updated_spec)
 
-    models.LambdaFunction._set_function_code = set_function_code  # noqa: SLF001
+    models.LambdaFunction._set_function_code = set_function_code  # noqa: SLF001 - no hook either
 
 
 def _keep_versions_of_unchanged_code(models: Any) -> None:
@@ -133,7 +133,7 @@ def _run_functions_in_the_host(models: Any, addresses: Addresses) -> None:
         request = urllib.request.Request(
             url, data=body if isinstance(body, bytes) else str(body or "{}").encode()
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - this machine
             told = json.loads(answer.read())
         if told["error"]:
             response_headers["x-amz-function-error"] = "Unhandled"

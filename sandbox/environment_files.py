@@ -18,7 +18,7 @@ def write(home: Home, terraform: str) -> None:
 
     home.credentials.mkdir(parents=True, exist_ok=True)
     for name, value in (
-        ("access-key-id", "AKIASANDBOX000000000"),
+        ("access-key-id", "sandbox"),
         ("secret-access-key", secrets.token_hex(20)),
     ):
         file = home.credentials / name

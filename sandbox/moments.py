@@ -73,4 +73,4 @@ def _new_rlock(_: Any, __: dict[int, Any]) -> Any:
 
 
 copy._deepcopy_dispatch[type(threading.Lock())] = _new_lock  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-copy._deepcopy_dispatch[type(threading.RLock())] = _new_rlock  # type: ignore[attr-defined]  # noqa: SLF001
+copy._deepcopy_dispatch[type(threading.RLock())] = _new_rlock  # type: ignore[attr-defined]  # noqa: SLF001 - no public way

@@ -18,7 +18,7 @@ from tf.types import Set, String
 from sandbox.provider_resources import clients
 from sandbox.provider_resources.alarms import CompositeAlarm, MetricAlarm
 from sandbox.provider_resources.aliases import Alias
-from sandbox.provider_resources.base import AwsResource
+from sandbox.provider_resources.aws_resource import AwsResource
 from sandbox.provider_resources.function_urls import FunctionUrl
 from sandbox.provider_resources.functions import Function
 from sandbox.provider_resources.stores import Bucket, Secret, Topic
@@ -40,7 +40,7 @@ RESOURCES: list[type[AwsResource]] = [
 ]
 
 
-class Aws(Provider):  # type: ignore[misc]
+class Aws(Provider):  # type: ignore[misc]  # PyPI tf is untyped
     """The provider itself: a region, and the accounts it may be used on."""
 
     def get_model_prefix(self) -> str:

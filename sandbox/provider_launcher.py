@@ -22,9 +22,9 @@ def main(address_file: str) -> int:
         host = socket.socket(socket.AF_UNIX)
         host.connect(path)
     except OSError:
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "sandbox.provider"])  # noqa: S606 - ourselves
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "sandbox.provider"])  # noqa: S606 - our own interpreter
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Terraform; it ends its providers
-    order = {"environment": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109
+    order = {"environment": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109 - without pathlib
     socket.send_fds(host, [json.dumps(order).encode()], [0, 1, 2])
     host.shutdown(socket.SHUT_WR)
     return 0 if host.recv(1) == b"0" else 1

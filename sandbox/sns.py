@@ -63,7 +63,7 @@ def sign(
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()  # noqa: S303 - AWS's version 1 is SHA-1
+    algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()  # noqa: S303 - version 1 is SHA-1
     signature = base64.b64encode(key.sign(canonical(message), padding.PKCS1v15(), algorithm)).decode()
     return {**message, "SignatureVersion": version, "Signature": signature, "SigningCertURL": certificate_url}
 
@@ -116,11 +116,11 @@ def post(url: str, message: Mapping[str, str], *, timeout: float = 15.0) -> int:
         "x-amz-sns-message-id": message["MessageId"],
         "x-amz-sns-topic-arn": message["TopicArn"],
     }
-    request = urllib.request.Request(url, data=json.dumps(message).encode(), headers=headers)  # noqa: S310 - http(s) only, checked below
+    request = urllib.request.Request(url, data=json.dumps(message).encode(), headers=headers)  # noqa: S310 - http and https only, checked below
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError("a webhook is an http or https address")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - checked above
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tf.schema import Attribute
 from tf.types import Bool, Map, Number, Set, String
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text
 from sandbox.provider_resources.clients import client
 
 _ACTIONS = {"alarm_actions": "AlarmActions", "ok_actions": "OKActions"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text
 from sandbox.provider_resources.clients import client
 
 
@@ -62,7 +62,7 @@ class Alias(AwsResource):
         """Delete it."""
         client("lambda").delete_alias(FunctionName=current["function_name"], Name=current["name"])
 
-    def import_(self, ctx: Any, id: str) -> State:  # noqa: A002 - Terraform's word
+    def import_(self, ctx: Any, id: str) -> State:  # noqa: A002 - the name that Terraform's library gives it
         """`function/alias`, as the real provider takes it."""
         function, _, name = id.partition("/")
         return {**super().import_(ctx, id), "function_name": function, "name": name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text
 from sandbox.provider_resources.clients import client
 
 

@@ -8,7 +8,7 @@ from tf.blocks import SetNestedBlock
 from tf.schema import Attribute, Block
 from tf.types import Bool, List, Map, Number, String
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text, unknown
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text, unknown
 from sandbox.provider_resources.clients import client
 
 _CODE = ("s3_bucket", "s3_key", "source_code_hash")

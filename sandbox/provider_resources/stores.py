@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tf.schema import Attribute
 from tf.types import Map, Number, String
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text
 from sandbox.provider_resources.clients import client
 
 TAGS = Attribute("tags", Map(String()), optional=True)

@@ -6,7 +6,7 @@ from tf.blocks import SetNestedBlock
 from tf.schema import Attribute, Block
 from tf.types import Bool, Map, String
 
-from sandbox.provider_resources.base import AwsResource, State, computed, text
+from sandbox.provider_resources.aws_resource import AwsResource, State, computed, text
 from sandbox.provider_resources.clients import client
 
 

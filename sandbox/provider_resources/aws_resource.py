@@ -22,7 +22,7 @@ def computed(*names: str) -> list[Attribute]:
     return [Attribute(name, String(), computed=True) for name in names]
 
 
-class AwsResource(Resource):  # type: ignore[misc]
+class AwsResource(Resource):  # type: ignore[misc]  # PyPI tf is untyped
     """A resource type. Subclasses say how to make, read, change and remove one; errors become diagnostics here."""
 
     TYPE: ClassVar[str]
@@ -88,7 +88,7 @@ class AwsResource(Resource):  # type: ignore[misc]
         """Every version of a state is readable; attributes that came later are empty."""
         return {**dict.fromkeys(self._names()), **{k: v for k, v in old.items() if k in self._names()}}
 
-    def import_(self, ctx: Any, id: str) -> State:  # noqa: A002 - Terraform's word
+    def import_(self, ctx: Any, id: str) -> State:  # noqa: A002 - the name that Terraform's library gives it
         """Take over what exists; Terraform reads it next."""
         blocks: State = {block.type_name: [] for block in self.BLOCKS}
         return {**dict.fromkeys(self._names()), **blocks, "id": id, self.KEY: id}
