@@ -25,7 +25,7 @@ def apply_automations(
     Raises:
         RecoveryRefused: the file is wrong, or names a deployment that is not there; nothing was changed.
     """
-    wanted = {one.name: one for one in read_automations(client, file)}
+    wanted = {one.name: one for one in read_automations(client, file, ours)}
     found: dict[str, list[Automation]] = {}
     for there in client.read_automations():
         if ours in there.tags:
@@ -49,7 +49,7 @@ def apply_automations(
     return done
 
 
-def read_automations(client: SyncPrefectClient, file: Path = FILE) -> list[AutomationCore]:
+def read_automations(client: SyncPrefectClient, file: Path = FILE, ours: str = OURS) -> list[AutomationCore]:
     """The automations of a file, with deployments by id.
 
     Raises:
@@ -73,9 +73,9 @@ def read_automations(client: SyncPrefectClient, file: Path = FILE) -> list[Autom
         except ValidationError as error:
             raise first_fault(file, error, ()) from error
         _refuse_unheard(file, given, automation.model_dump(mode="json"), f"automations.{number}")
-        if OURS not in automation.tags:
+        if ours not in automation.tags:
             raise RecoveryRefused(
-                f"{file}: the automation «{automation.name}» lacks the tag `{OURS}`.", hint="Add it."
+                f"{file}: the automation «{automation.name}» lacks the tag `{ours}`.", hint="Add it."
             )
         read.append(automation)
     return read

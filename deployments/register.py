@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOTE = "backstop_blocks"
 """The variable that holds the names of our blocks."""
 
+_ADDED = frozenset({"block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous"})
+"""What Prefect puts beside a block's own fields."""
+
 
 def register(
     client: SyncPrefectClient,
@@ -107,7 +110,7 @@ def _data(environment: Environment) -> dict[str, Any]:
 def _plain(data: Any) -> Any:
     """Block data without what Prefect adds, so that two of them can be compared."""
     if isinstance(data, dict):
-        return {key: _plain(value) for key, value in data.items() if key != "block_type_slug"}
+        return {key: _plain(value) for key, value in data.items() if key not in _ADDED}
     if isinstance(data, list):
         return [_plain(one) for one in data]
     return data
