@@ -6,8 +6,10 @@ from flows import _report
 from flows._prefect_server import run_address
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
 from ledger.stories import Story
+from rules.approvals import Requirement
 from rules.escalation import Message
 from rules.outcomes import Ending, Phase, Verdict
+from rules.plans import Plan
 
 
 def opening(story: Story) -> Message:
@@ -18,6 +20,21 @@ def opening(story: Story) -> Message:
         title=f"{row.environment}: {headline(row.scenario).lower()}, recovery begins",
         condition=f"Opened by {by}" + (f": {row.reason}" if row.reason else "."),
         needs="Nothing for now. You are paged if it does not end well.",
+        where=_where(story),
+    )
+
+
+def asking(story: Story, plan: Plan, requirement: Requirement) -> Message:
+    """Told when a plan begins to wait for people."""
+    row = story.incident
+    saw = story.finding.summary if story.finding else row.reason
+    changes = [f"{change.subject}: {change.before} → {change.after}" for change in plan.changes]
+    more = [f"and {len(changes) - 6} more"] if len(changes) > 6 else []
+    return Message(
+        title=f"APPROVE? {row.environment}: {plan.title}",
+        condition=f"{saw.rstrip('.')}. Needs {requirement.policy.value}: {requirement.reason}.",
+        actions=(*changes[:6], *more),
+        needs=f"Approve or reject: resume the run in the UI, or `backstop approve {row.id}`.",
         where=_where(story),
     )
 

@@ -16,12 +16,13 @@ from flows import _escalations, _messages, _report
 from flows._artifacts import Showcase
 from ledger.cases import Case
 from ledger.stories import Story, read_story
+from rules.approvals import Requirement
 from rules.errors import BackstopError
 from rules.escalation import page_at_once
 from rules.outcomes import Ending, Finding, Verdict
 from rules.plans import Plan
 from rules.severity import Severity
-from tasks.notices import Mood, Notice, Sending, begin
+from tasks.notices import Mood, Notice, Sending, begin, tell
 
 log = logging.getLogger("backstop")
 
@@ -66,8 +67,23 @@ def schedule_escalations(case: Case, environment: Environment, finding: Finding)
 
 def plan_made(case: Case, plan: Plan) -> None:
     """A plan was pinned."""
+    telling = _of(case)
+    if telling.opening and telling.opening.answered:
+        telling.opening.finish()
+        telling.opening = None
     with _harmless("showing the plan"):
-        _of(case).showcase.plan(plan)
+        telling.showcase.plan(plan)
+
+
+def approval_wanted(case: Case, environment: Environment, plan: Plan, requirement: Requirement) -> None:
+    """A plan begins to wait for people: they are asked now, not when the first level is due."""
+    path = environment.escalation
+    with _harmless("asking for the approval"):
+        message = _messages.asking(_story(case), plan, requirement)
+        notice = Notice(case.incident_id, f"approval-{plan.digest[:12]}", message, Mood.WARNING, insist=True)
+        channels = [*path.notices, *(path.levels[0].channels if path.levels else [])]
+        if channels:
+            tell(case.writing, notice, channels, environment.account)
 
 
 def ended(case: Case, environment: Environment, ending: Ending, reason: str, hint: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flows import _people
 from flows._approval import PlanDrifted, break_glass, wait_for_people
 from ledger import levers
 from ledger.cases import now
@@ -78,6 +79,7 @@ def seek_permission(
         return
     if requirement.policy is Policy.AUTOMATIC:
         return
+    _people.approval_wanted(case, environment, plan, requirement)
     granted = wait_for_people(
         case, plan, requirement, request.requested_by, lambda: _drifted(plan, rung, detect, request)
     )

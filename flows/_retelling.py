@@ -10,6 +10,7 @@ from ledger.models import StepRow
 from ledger.stories import Story
 from rules.escalation import after_incident
 from rules.outcomes import Ending, Verdict
+from tasks.notices import name_of
 
 GOOD = (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED)
 VERDICT_TONES = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.INCONCLUSIVE: "unsure"}
@@ -215,11 +216,7 @@ def _told(story: Story) -> list[dict[str, str]]:
     rows = []
     for notice in story.notices:
         sent = notice.sent_at is not None
-        what = (
-            notice.kind.replace("page-", "page, level ")
-            if notice.kind.startswith("page-")
-            else f"{notice.kind} notice"
-        )
+        what = name_of(notice.kind)
         rows.append(
             {
                 "what": what,

@@ -62,7 +62,7 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message for one incident. `kind` is opening, closing or page-<level>: each is sent once."""
+    """One message for one incident. `kind` is opening, closing, approval-<digest> or page-<level>: sent once each."""
 
     incident_id: str
     kind: str
@@ -86,6 +86,11 @@ class Sending:
     channels: Sequence[SecretReference]
     until: float
     answers: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
+
+    @property
+    def answered(self) -> bool:
+        """Whether every channel has answered: `finish` would not wait."""
+        return self.answers.qsize() >= len(self.channels)
 
     def finish(self) -> bool:
         """Wait for the rest of the five seconds at most; True: at least one channel took it."""
@@ -114,9 +119,16 @@ class Sending:
                 return
             row.channels, row.error = told, redact(error)
             row.sent_at = now() if told else None
-            name = f"page, level {kind[5:]}" if kind.startswith("page-") else f"{kind} notice"
+            name = name_of(kind)
             said = f"{name}: told {told} of {len(self.channels)} channels" + (f"; {error}" if error else "")
             _note(session, self.notice.incident_id, "notice", said)
+
+
+def name_of(kind: str) -> str:
+    """A notice's kind as people say it: `page-2` is «page, level 2»."""
+    if kind.startswith("page-"):
+        return f"page, level {kind[5:]}"
+    return "request for approval" if kind.startswith("approval-") else f"{kind} notice"
 
 
 def begin(
@@ -163,7 +175,7 @@ def _claimed(writing: Writing, notice: Notice) -> bool:
             if not notice.insist:
                 if not row.error:
                     row.error = "the run died while it was sent: it may not have arrived"
-                    _note(session, notice.incident_id, "notice", f"{notice.kind} notice: {row.error}")
+                    _note(session, notice.incident_id, "notice", f"{name_of(notice.kind)}: {row.error}")
                 return False
             if row.error or now() - row.intent_at > timedelta(seconds=CLAIM_SECONDS):
                 row.intent_at = now()

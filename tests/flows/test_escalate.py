@@ -19,7 +19,7 @@ from ledger.database import Ledger, open_ledger
 from ledger.models import EscalationRow, IncidentRow, NoticeRow
 from rules.errors import RecoveryRefused, StepFailed
 from rules.outcomes import Ending
-from rules.severity import Tier
+from rules.severity import Destructiveness, Tier
 from tests.channels import Channel, open_channel
 from tests.flows.story import write_story
 from tests.flows.story_facts import INCIDENT
@@ -235,3 +235,30 @@ def test_dead_channels_do_not_stop_a_recovery(ledger: Ledger, tmp_path: Path) ->
         ]
     assert any("NOTICES_URL" in text and "told 0 of 1" in text for text in told)
     assert "the levels are in the ledger only: this process knows no Prefect server" in told
+
+
+@mock_aws
+def test_people_are_asked_when_a_plan_begins_to_wait(
+    ledger: Ledger,
+    tmp_path: Path,
+    channels: tuple[Channel, Channel, Channel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who must approve hears of it at once, with the plan; nobody answering ends as refused and pages."""
+    from blocks.settings import settings
+
+    monkeypatch.setenv("BACKSTOP_APPROVAL_SECONDS", "60")
+    settings.cache_clear()
+    environment = make_environment(tier=Tier.PRODUCTION, automatic_up_to=None, escalation=ESCALATION)
+
+    outcome = recover.fn(environment, wire(tmp_path / "board"), destructiveness=Destructiveness.DISRUPTIVE)
+
+    notices, oncall, _ = channels
+    assert outcome.ending is Ending.REFUSED
+    assert oncall.titles == [
+        "APPROVE? practice: Turn the switches to good the gentle way",
+        "PAGE practice: switch failure, refused",
+    ]
+    assert "left: bad → good" in oncall.told[0]["message"]
+    assert f"backstop approve {outcome.incident}" in oncall.told[0]["message"]
+    assert len(notices.told) == 3
