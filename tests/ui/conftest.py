@@ -1,0 +1,89 @@
+"""A browser on the real thing: Prefect server, responder and receiver as `backstop up` starts them, on the sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from blocks.settings import settings
+from deployments.stack import Stack
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+# Chromium must neither ask the network for anything nor need a display or a sandbox of its own (root).
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PICTURES = Path(__file__).parents[2] / "docs/pictures"
+PATIENCE_MILLISECONDS = 30_000
+
+
+@pytest.fixture(scope="module")
+def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Backstop's own parts on the sandbox, with release 1 proven good before release 2 went live."""
+    from deployments.environments import load_environment
+    from flows._release_memory import record
+    from rules.outcomes import Verdict
+    from tasks.release_packages import package_of
+
+    sandbox.reset()
+    sandbox.wait_until_green("prod")
+    home = tmp_path_factory.mktemp("ui")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**sandbox.variables(), "BACKSTOP_HOME": str(home)}.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        prod, good = load_environment("prod"), sandbox.release(1)
+        packages = {f.name: package_of(prod, f.name, good).sha256 for f in prod.platform.functions}
+        record(prod, good, Verdict.PASS, packages, by="the tests")
+        parts = Stack(home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments)
+        parts.start()
+        try:
+            yield parts
+        finally:
+            parts.stop()
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def browser(stack: Stack) -> Iterator[Browser]:
+    """Debian's Chromium. After the stack: Playwright keeps an event loop in this thread, and Prefect minds it."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("There is no chromium on the path; `make test` installs Debian's package.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack, tmp_path: Path) -> Iterator[Page]:
+    """A fresh page that remembers what it could not load."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=stack.prefect_address)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    yield page
+    page.screenshot(path=tmp_path / "last.png")
+    context.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """Take a picture for the README, when asked to (BACKSTOP_PICTURES=1): tests leave the tree as it is."""
+    if os.getenv("BACKSTOP_PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(700)
+        page.screenshot(path=PICTURES / f"{name}.png")

@@ -1,0 +1,136 @@
+"""What a person does in the Prefect UI, done in a real browser: rehearse with the form, approve a paused run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import select
+
+from deployments.stack import Stack
+from ledger.database import Ledger, open_ledger
+from ledger.models import ApprovalRow, IncidentRow, StepRow
+from sandbox import reading
+from tests.ui.conftest import picture
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+pytestmark = [
+    pytest.mark.ui,
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("sandbox"),
+    pytest.mark.timeout(420),
+]
+RECOVERY_MILLISECONDS = 150_000
+
+
+def open_form(page: Page) -> None:
+    """From the start page to the form of the scenario, by clicking."""
+    page.goto("/")
+    page.locator("a[href$='/deployments']").first.click()
+    page.locator("a[href*='/deployments/deployment/']").filter(has_text="canary-failure").first.click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    expect(page.get_by_text("Where the canary failed.")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def field(page: Page, title: str) -> Locator:
+    """The form's field under a title."""
+    return page.locator(".schema-form-property").filter(has=page.get_by_text(title)).last
+
+
+def choose_environment(page: Page, name: str) -> None:
+    """Pick an environment block."""
+    page.locator(".block-documents-select .p-select-button__icon").first.click()
+    page.locator(".p-select-option").get_by_text(name, exact=True).click()
+
+
+def submit(page: Page) -> None:
+    """Send the form, and go to the run."""
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.get_by_role("button", name="View run").last.click()
+
+
+def ledger_of(stack: Stack) -> Ledger:
+    """The stack's ledger."""
+    return open_ledger(f"sqlite:///{stack.home / 'ledger.db'}")
+
+
+def newest_incident(stack: Stack) -> IncidentRow:
+    """The incident that was opened last."""
+    with ledger_of(stack).reading() as session:
+        found = session.scalars(select(IncidentRow).order_by(IncidentRow.opened_at.desc())).first()
+    assert found is not None
+    return found
+
+
+def test_a_rehearsal_from_the_form_changes_nothing(page: Page, stack: Stack, sandbox: Sandbox) -> None:
+    """Somebody finds the scenario, picks an environment, ticks Rehearse, and reads the plan; nothing is changed."""
+    before = reading.read(sandbox.home, "prod")
+    open_form(page)
+    choose_environment(page, "prod")
+    field(page, "Rehearse").locator(".p-toggle__control").first.click()
+    picture(page, "form")
+    submit(page)
+
+    expect(page.get_by_text("Rehearsed").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
+    page.get_by_text("Artifacts", exact=True).first.click()
+    expect(page.get_by_text("plan-terraform").first).to_be_visible()
+    incident = newest_incident(stack)
+    assert incident.rehearsal
+    assert incident.ending == "rehearsed"
+    assert reading.read(sandbox.home, "prod") == before
+    with ledger_of(stack).reading() as session:
+        assert list(session.scalars(select(StepRow).where(StepRow.incident_id == incident.id))) == []
+
+
+def test_a_paused_run_goes_on_when_a_person_approves(page: Page, stack: Stack, sandbox: Sandbox) -> None:
+    """A plan that needs a person waits with a form; a wrong word is not taken, ROLLBACK and a name carry it out."""
+    open_form(page)
+    choose_environment(page, "prod")
+    field(page, "Insist").locator(".p-toggle__control").first.click()
+    field(page, "Your name").locator("textarea").first.fill("Ada")
+    submit(page)
+    expect(page.get_by_text("Paused").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
+    page.get_by_role("button", name="Resume").first.click()
+    dialog = page.locator(".p-modal").last
+    expect(dialog.get_by_text("one approver").first).to_be_visible()
+
+    dialog.locator("textarea").nth(0).fill("yes")
+    dialog.locator("textarea").nth(1).fill("Grace")
+    dialog.locator("textarea").nth(2).fill("seen it myself")
+    picture(page, "approval")
+    dialog.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Validation failed for field 'word'").first).to_be_visible()
+    assert newest_incident(stack).phase == "guard"
+    dialog.locator("textarea").nth(0).fill("ROLLBACK")
+    dialog.get_by_role("button", name="Submit").click()
+
+    expect(page.get_by_text("Recovered").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
+    page.get_by_text("Artifacts", exact=True).first.click()
+    expect(page.get_by_text("report").first).to_be_visible()
+    picture(page, "run")
+    incident = newest_incident(stack)
+    assert incident.ending == "recovered"
+    assert reading.read(sandbox.home, "prod").releases == {sandbox.release(1)}
+    with ledger_of(stack).reading() as session:
+        [answer] = session.scalars(select(ApprovalRow).where(ApprovalRow.incident_id == incident.id))
+    assert (answer.approver, answer.comment, answer.source) == ("Grace", "seen it myself", "prefect")
+
+
+def test_the_report_is_one_readable_page(page: Page, stack: Stack) -> None:
+    """The report of a recovery opens in a browser by itself: headline, timeline as a picture, nothing from outside."""
+    [report] = sorted(stack.home.rglob("*.html"))[-1:]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(report.as_uri())
+
+    expect(page.locator("h1").first).to_be_visible()
+    expect(page.locator("svg").first).to_be_visible()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    picture(page, "report")
