@@ -18,6 +18,10 @@ from rules.errors import RecoveryRefused
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0001"
+IDLE_SECONDS = 10
+"""How long PostgreSQL leaves a transaction open in which nothing happens."""
+LOCK_SECONDS = 30
+"""How long one writer waits for another."""
 
 Boundary = Callable[[str, str], None]
 _boundaries: list[Boundary] = []
@@ -77,10 +81,19 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session for reading only: takes no write lock and is never committed."""
-        with self._sessions(info={"reading": True}) as session:
-            session.connection(execution_options={"reading": True})
-            yield session
+        """A session for reading only: takes no write lock and is never committed.
+
+        Raises:
+            RecoveryRefused: the database cannot be reached.
+        """
+        try:
+            with self._sessions() as session:
+                session.connection(execution_options={"reading": True})
+                yield session
+        except DBAPIError as error:
+            if _is_unusable(error):
+                raise _unusable(self.url, error) from error
+            raise
 
     def close(self) -> None:
         """Give up the connections."""
@@ -107,7 +120,7 @@ def _opened(url: str) -> Ledger:
     try:
         if is_sqlite and parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = _sqlite(url) if is_sqlite else create_engine(url, pool_pre_ping=True, pool_size=10)
+        engine = _sqlite(url) if is_sqlite else _server(url)
         _migrate(engine)
     except (OSError, SQLAlchemyError) as error:
         raise _unusable(parsed.render_as_string(hide_password=True), error) from error
@@ -120,13 +133,13 @@ def forget_opened() -> None:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -134,6 +147,21 @@ def _sqlite(url: str) -> Engine:
     def _begin(connection: Any) -> None:
         reading = connection.get_execution_options().get("reading")
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _server(url: str) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, pool_size=10)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        # A process that is stopped in the middle of writing must not keep the lease's row from everybody.
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.commit()
+        cursor.close()
 
     return engine
 
@@ -187,6 +215,7 @@ def _is_unusable(error: DBAPIError) -> bool:
             "unable to open",
             "disk i/o",
             "is locked",
+            "lock timeout",
             "connection",
         )
     )
