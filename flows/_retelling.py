@@ -50,7 +50,7 @@ def told_of(story: Story) -> dict[str, Any]:
             for chapter in story.chapters
         ],
         "finding": story.finding,
-        "guards": [entry.text for entry in story.entries if entry.kind == "guard"],
+        "guards": list(dict.fromkeys(entry.text for entry in story.entries if entry.kind == "guard")),
         "approvals": story.approvals,
         "steps": [_step(story, step) for step in story.steps],
         "verification": story.verification,
