@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,8 +30,9 @@ from webhooks.prefect_api import PrefectApi, PrefectAway, RunRefused
 
 log = logging.getLogger("backstop.webhooks")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
-REST = 0.05
-"""Between two turns: in a storm the alarms of that time are placed together. The first one never waits."""
+SHORTEST_REST, LONGEST_REST = 0.05, 0.5
+"""Seconds between two turns, three times as long as a turn took: in a storm the alarms of that time are placed
+together and taking them in has most of the machine. The first alarm never waits."""
 _SETTLING = timedelta(seconds=3)
 """A run this young is not asked about: it is about to open its incident."""
 _WATCHED = timedelta(hours=1)
@@ -83,10 +85,11 @@ class Dispatcher:
         """Dispatch until stopped. At once when woken, after a growing pause when something was away."""
         pause = 0.0
         while not self._stopping:
-            self.turned_at = self._now()
+            self.turned_at, began = self._now(), time.monotonic()
             worked = await self._turn()
+            rest = min(max(3 * (time.monotonic() - began), SHORTEST_REST), LONGEST_REST)
             pause = 0.0 if worked else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-            await asyncio.sleep(pause or REST)
+            await asyncio.sleep(pause or rest)
             if pause:
                 continue
             try:

@@ -20,6 +20,7 @@ from webhooks.gate import Refusal
 
 log = logging.getLogger("backstop.webhooks")
 _MOST_WAITING = 5_000
+_GATHER_SECONDS = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,11 @@ class Inbox:
     async def run(self) -> None:
         """Commit batches until stopped; what waits then is still committed."""
         loop = asyncio.get_running_loop()
+        batch: list[_Waiting] = []
         while not self._stopping or self._waiting:
             await self._wake.wait()
+            if len(batch) > 1:  # others come at the same time: a commit costs the same for more of them
+                await asyncio.sleep(_GATHER_SECONDS)
             self._wake.clear()
             batch, self._waiting, self._size = self._waiting, [], 0
             if batch:
