@@ -5,6 +5,7 @@ On a terminal it is a picture that redraws itself; anywhere else every entry is 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cli.printing import coloured, console, duration, is_live
 from ledger import timeline
@@ -27,6 +29,8 @@ from rules.outcomes import Phase
 LOOK_SECONDS = 0.3
 LINES = 8
 """How many of the newest entries the picture shows."""
+
+_COMMIT = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{33}\b")
 
 ORDER = [phase.value for phase in Phase]
 
@@ -110,7 +114,7 @@ class Watching:
         since = (row.at - incident.opened_at).total_seconds() if incident else 0.0
         if row.number == 1 and incident:
             console().print(f"{row.incident_id}  {incident.scenario} in {incident.environment}")
-        console().print(escape(f"  +{since:7.2f} s  {row.phase:<8}  {row.kind:<10}  {row.text}"))
+        console().print(escape(f"  +{since:7.2f} s  {row.phase:<8}  {row.kind:<10}  {shortened(row.text)}"))
         if waits_for_people(row):
             console().print(f"  It waits for people: backstop approve {row.incident_id}")
 
@@ -127,18 +131,18 @@ class Watching:
         parts: list[RenderableType] = [head, self._phases(now), ""]
         for row in self.story.newest:
             since = (row.at - incident.opened_at).total_seconds()
-            line = escape(f"{since:7.1f} s  {row.kind:<10} {row.text}")
-            parts.append(f"[dim]{line[: console().width * 2]}[/]")
+            line = f"{since:7.1f} s  {row.kind:<10} {shortened(row.text)}"
+            parts.append(Text(line, "dim", no_wrap=True, overflow="ellipsis"))
         if self.story.last and waits_for_people(self.story.last):
             parts.append(f"[bold yellow]It waits for people:[/] backstop approve {incident.id}")
         return Group(*parts)
 
     def _phases(self, now: datetime) -> Table:
-        drawn = Table(box=None, pad_edge=False, show_header=False)
-        drawn.add_column(width=2)
-        drawn.add_column(width=9)
-        drawn.add_column(width=9, justify="right")
-        drawn.add_column(no_wrap=True, overflow="ellipsis")
+        drawn = Table(box=None, pad_edge=False, show_header=False, expand=True)
+        drawn.add_column(width=1, no_wrap=True)
+        drawn.add_column(width=8, no_wrap=True)
+        drawn.add_column(width=11, no_wrap=True, justify="right")
+        drawn.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         current = self.story.last.phase if self.story.last and not self.story.closed else ""
         for phase in ORDER:
             spent = self.story.spent(phase, now)
@@ -146,8 +150,13 @@ class Watching:
                 drawn.add_row(" ", f"[dim]{phase}[/]", "", "")
                 continue
             sign = "[yellow]●[/]" if phase == current else "[green]✓[/]"
-            drawn.add_row(sign, phase, duration(spent), escape(self.story.told.get(phase, "")))
+            drawn.add_row(sign, phase, duration(spent), escape(shortened(self.story.told.get(phase, ""))))
         return drawn
+
+
+def shortened(text: str) -> str:
+    """Full commit ids cut to the seven letters that people use."""
+    return _COMMIT.sub(r"\1", text)
 
 
 def waits_for_people(row: TimelineRow) -> bool:

@@ -105,10 +105,10 @@ class Stages:
         console().print(f"{sign} {took:5.1f} s  {stage.name}{said}")
 
     def _picture(self) -> Table:
-        drawn = Table(box=None, pad_edge=False, show_header=False)
-        drawn.add_column(width=1)
-        drawn.add_column(width=8, justify="right")
-        drawn.add_column(no_wrap=True, overflow="ellipsis")
+        drawn = Table(box=None, pad_edge=False, show_header=False, expand=True)
+        drawn.add_column(width=1, no_wrap=True)
+        drawn.add_column(width=8, no_wrap=True, justify="right")
+        drawn.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         turn = _SPINNER[int(self.elapsed * 8) % len(_SPINNER)]
         for stage in self.stages[self._finished :]:
             took = (stage.ended or self.elapsed) - stage.began
