@@ -185,11 +185,11 @@ class Stack:
                 "deployments.responder", environment=environment, log=logs / "responder.log"
             ),
         )
-        self._apply_when_healthy()
         webhooks = begin(
             "alarm receiver",
             lambda: lifeline.start("webhooks.serve", environment=environment, log=logs / "webhooks.log"),
         )
+        self._apply_when_healthy()
         self._wait_for(responder, self._responder_is_ready, logs / "responder.log")
         self._wait_for(webhooks, lambda: _answers(f"{self.webhook_address}/health"), logs / "webhooks.log")
         self._write_addresses()
