@@ -92,6 +92,8 @@ def ended(case: Case, environment: Environment, ending: Ending, reason: str, hin
     if telling.opening:
         telling.opening.finish()
         telling.opening = None
+    with _harmless("the report"):  # a first one: who dies between here and the closing leaves a report too
+        _report.write_report(case.ledger, case.incident_id)
     if case.rehearsal:
         return
     with _harmless("the closing notice"):
