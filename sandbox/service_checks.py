@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.organs import organ_client
 from sandbox.places import ALIAS, Home, Place
 
-KEY_SECONDS = 5.0
+KEY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
         (Rule("lambda.UpdateFunctionCode", "lose-reply", times=1),),
     ),
     "slow-aws": (
-        "Every call takes a second longer.",
-        (Rule("*", "delay", seconds=1.0, spares=EXECUTION),),
+        "Every call takes half a second longer.",
+        (Rule("*", "delay", seconds=0.5, spares=EXECUTION),),
     ),
     "secret-unreadable": (
         "Nobody may read secrets any more, the service included.",

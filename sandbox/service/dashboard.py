@@ -10,7 +10,7 @@ from typing import Any
 
 from . import health
 
-KEY_SECONDS = 30.0
+KEY_SECONDS = 2.0
 _key: list[tuple[float, str]] = []
 
 

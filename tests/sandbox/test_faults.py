@@ -79,13 +79,20 @@ def test_a_lost_reply_was_acted_upon(fresh_sandbox: Sandbox) -> None:
 
 
 def test_an_unreadable_secret_makes_the_service_unhealthy(fresh_sandbox: Sandbox) -> None:
-    """Callers get AccessDeniedException, and so does the next instance of the dashboard, which then says 503."""
+    """Callers get AccessDeniedException, and so does the dashboard, which then says that it is unhealthy."""
     faults.start(fresh_sandbox, "secret-unreadable")
 
     with pytest.raises(botocore.exceptions.ClientError) as error:
         call(fresh_sandbox, "secretsmanager", "get_secret_value", SecretId="prod/sentiment/dashboard-api-key")
 
     assert code(error) == ("AccessDeniedException", 400)
+    alarm = f"{NAME}-errors"
+    fresh_sandbox.wait_for(lambda: fresh_sandbox.alarm_states("prod")[alarm] == "ALARM", "the alarm fires")
+    assert not reading.read(fresh_sandbox.home, "prod").functions[NAME].healthy
+
+    faults.repair_all(fresh_sandbox)
+
+    fresh_sandbox.wait_until_green("prod")
 
 
 def test_aws_that_is_down_answers_nobody(fresh_sandbox: Sandbox) -> None:
