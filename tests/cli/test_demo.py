@@ -99,10 +99,7 @@ def test_the_demo_succeeds_only_if_somebody_else_agrees(ending: Ending, agrees: 
 
 def test_what_lasts_is_started_and_stopped_by_one_thread() -> None:
     """Children that die with the thread that started them live until the thing is stopped."""
-    told: list[object] = []
-    lasting = Lasting(
-        "child", lambda: subprocess.Popen(["sleep", "60"]), lambda child: told.append(child.kill())
-    )
+    lasting = Lasting("child", lambda: subprocess.Popen(["sleep", "60"]), subprocess.Popen.kill)
 
     child = lasting.value
     assert child.poll() is None
