@@ -71,7 +71,8 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
             raise NoWayBack(f"Release {kept}, the target of this incident, cannot be used: {reason}.")
         return _target(kept, running, packages, look, (f"{kept} is the target of this incident",))
     if to_release:
-        judged = standing(history, release_name(to_release), live, running)
+        to_release = _spelled(history, release_name(to_release))
+        judged = standing(history, to_release, live, running)
         if not judged.eligible:
             raise RecoveryRefused(
                 f"Release {to_release} cannot be returned to: {judged.reason}.",
@@ -142,6 +143,12 @@ def _named_otherwise(environment: Environment, look: ServiceLook, history: list[
     except (NoWayBack, StepFailed):
         return ""  # a name for the report, not worth failing for
     return found.pop() if len(found) == 1 else ""
+
+
+def _spelled(history: list[Deployment], asked: str) -> str:
+    """A release as the ledger spells it: at 3 a.m. people give the short form of a commit."""
+    known = {d.release for d in history if same_release(asked, d.release)}
+    return known.pop() if len(known) == 1 else asked
 
 
 def _target_of_this_incident() -> str:

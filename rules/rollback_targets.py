@@ -64,10 +64,10 @@ def standing(
 ) -> Standing:
     """Whether one release may be returned to. An asked-for release is judged by the same rule."""
     deployments = [d for d in _newest_first(history) if d.release == release]
-    if not deployments:
-        return _no(release, "it was never deployed here")
     if release == running:
         return _no(release, "it is the release that is running")
+    if not deployments:
+        return _no(release, "it was never deployed here")
     proven = _last_verdict(deployments)
     if proven is None:
         return _no(release, "it was never proven: no verification after its deployment passed")

@@ -69,7 +69,7 @@ def test_a_role_is_assumed(account: AwsAccount) -> None:
 def answer(code: str, status: int, message: str = "") -> exceptions.ClientError:
     """An error answer of AWS."""
     response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return exceptions.ClientError(response, "UpdateFunctionCode")  # type: ignore[arg-type]  # botocore's own shape
+    return exceptions.ClientError(response, "UpdateFunctionCode")  # type: ignore[arg-type]  # a dict of the right shape
 
 
 RAISED: list[tuple[Exception, type[StepFailed]]] = [

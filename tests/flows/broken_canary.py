@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from sqlalchemy import select
 
 from blocks.environment import Environment
 from flows._release_memory import record
-from rules.outcomes import Verdict
+from ledger.database import open_ledger
+from ledger.models import StepRow
+from rules.outcomes import Outcome, Verdict
 from sandbox.places import LOCK_TABLE, STATE_BUCKET
 from sandbox.world import Sandbox
 
@@ -97,3 +100,20 @@ def _hexadecimal(code_sha256: str) -> str:
     import base64
 
     return base64.b64decode(code_sha256).hex()
+
+
+def steps(outcome: Outcome) -> list[tuple[str, str, str | None]]:
+    """The journal of an incident: action, subject, result."""
+    with open_ledger().reading() as session:
+        rows = session.scalars(
+            select(StepRow).where(StepRow.incident_id == outcome.incident).order_by(StepRow.id)
+        )
+        return [(row.action, row.subject, row.result) for row in rows]
+
+
+def with_terraform(environment: Environment, **changes: object) -> Environment:
+    """The same environment with other Terraform settings."""
+    terraform = environment.platform.terraform.model_copy(update=changes)
+    return environment.model_copy(
+        update={"platform": environment.platform.model_copy(update={"terraform": terraform})}
+    )

@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from sqlalchemy import select
 
-from blocks.environment import Environment
-from blocks.settings import settings
 from flows._ladder import Request
-from flows._release_memory import release_history
+from flows._release_memory import record, release_history
 from flows.canary_failure import recover
-from ledger.database import open_ledger
-from ledger.models import PlanRow, StepRow
 from rules.approvals import Policy
-from rules.outcomes import Ending, Outcome, Verdict
+from rules.outcomes import Ending, Verdict
 from sandbox import faults
 from sandbox.places import LOCK_TABLE
 from sandbox.world import Sandbox
-from tests.flows.broken_canary import MOMENT, Production
+from tests.flows.broken_canary import Production, steps, with_terraform
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def broken_sandbox(sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox after release 3 was deployed to prod and its alarms went off, kept as a moment."""
-    sandbox.reset()
-    sandbox.deploy("prod", 3)
-    sandbox.wait_for(
-        lambda: sandbox.alarm_states("prod")["prod-sentiment-service"] == "ALARM", "the alarm fires"
-    )
-    sandbox.keep(MOMENT)
-    yield sandbox
-    sandbox.reset()
-
-
-@pytest.fixture
-def prod(broken_sandbox: Sandbox, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Production:
-    """Prod with release 3 live and failing; releases 1 and 2 are proven in this test's own ledger."""
-    monkeypatch.setenv("BACKSTOP_DELAY_SCALE", "0.3")
-    settings.cache_clear()
-    broken_sandbox.reset(MOMENT)
-    production = Production.of(broken_sandbox)
-    production.prove(1, 2)
-    return production
-
-
-def steps(outcome: Outcome) -> list[tuple[str, str, str | None]]:
-    """The journal of an incident: action, subject, result."""
-    with open_ledger().reading() as session:
-        rows = session.scalars(
-            select(StepRow).where(StepRow.incident_id == outcome.incident).order_by(StepRow.id)
-        )
-        return [(row.action, row.subject, row.result) for row in rows]
-
-
-def with_terraform(environment: Environment, **changes: object) -> Environment:
-    """The same environment with other Terraform settings."""
-    terraform = environment.platform.terraform.model_copy(update=changes)
-    return environment.model_copy(
-        update={"platform": environment.platform.model_copy(update={"terraform": terraform})}
-    )
 
 
 def test_it_recovers_by_terraform(prod: Production) -> None:
@@ -192,14 +139,7 @@ def test_it_refuses_the_wrong_account(prod: Production) -> None:
 )
 def test_it_refuses_a_target_nobody_should_return_to(prod: Production, asked: str, why: str) -> None:
     """Unknown, running, never proven or not even a name: one clear reason, and nothing is changed."""
-    prod.prove(3, verdict=Verdict.INCONCLUSIVE)
-    if asked == "unproven":
-        prod.sandbox.client("s3")
-        prod.prove(1, 2, verdict=Verdict.INCONCLUSIVE)
-        asked = "never-verified"
-        from flows._release_memory import record
-
-        record(prod.environment, asked, Verdict.INCONCLUSIVE, {}, "the test")
+    record(prod.environment, "unproven", Verdict.INCONCLUSIVE, {}, "the test")
     asked = prod.sandbox.release(3) if asked == "running" else asked
     before = prod.everything()
 
@@ -208,6 +148,14 @@ def test_it_refuses_a_target_nobody_should_return_to(prod: Production, asked: st
     assert outcome.ending is Ending.REFUSED
     assert why in outcome.reason
     assert prod.everything() == before
+
+
+def test_a_target_may_be_asked_for_by_its_short_name(prod: Production) -> None:
+    """Ten digits of a commit name the release, as long as they name only one."""
+    outcome = recover.fn(prod.environment, to_release=prod.sandbox.release(1)[:10], rehearse=True)
+
+    assert outcome.plan
+    assert outcome.plan.target == prod.sandbox.release(1)
 
 
 def test_a_proven_release_whose_package_was_replaced_is_passed_over(prod: Production) -> None:
@@ -274,81 +222,3 @@ def test_code_that_was_swapped_past_terraform_is_put_right(fresh_sandbox: Sandbo
     assert outcome.plan
     assert (outcome.plan.rung, outcome.plan.target) == ("direct", fresh_sandbox.release(2))
     assert prod.runs(2)
-
-
-KILLED = """
-import sys, yaml
-from blocks.environment import Environment
-from flows.canary_failure import recover
-recover.fn(Environment(**yaml.safe_load(open(sys.argv[1]))))
-"""
-
-
-def test_it_is_taken_up_again_after_a_kill(prod: Production) -> None:
-    """SIGKILL while Terraform applies: the next run waits for it, repeats nothing, and recovers to the same target."""
-    versions = prod.versions()
-    file = str(prod.sandbox.home.environments / "prod.yaml")
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, file], cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."}
-    )
-    deadline = time.monotonic() + 90
-    while not _is_applying() and time.monotonic() < deadline:
-        assert child.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-
-    outcome = recover.fn(prod.environment)
-
-    assert outcome.ending is Ending.RECOVERED, outcome.reason
-    assert prod.runs(2)
-    assert prod.lock() is None
-    assert {name: count - versions[name] for name, count in prod.versions().items()} == dict.fromkeys(
-        versions, 1
-    )
-    with open_ledger().reading() as session:
-        plans = list(session.scalars(select(PlanRow)))
-    assert [plan.rung for plan in plans] == ["terraform"]
-
-
-def test_a_lock_of_our_own_dead_terraform_is_removed(prod: Production) -> None:
-    """Terraform itself is killed while it applies: its lock is proven ours and dead, and the recovery goes on."""
-    file = str(prod.sandbox.home.environments / "prod.yaml")
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, file], cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."}
-    )
-    deadline = time.monotonic() + 90
-    while not _has_lock_on_record() and time.monotonic() < deadline:
-        assert child.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-    terraform = [p for p in psutil.Process(child.pid).children() if p.cmdline()[1:2] == ["apply"]]
-    child.send_signal(signal.SIGKILL)
-    for process in terraform:
-        process.kill()
-    child.wait()
-    assert prod.lock() is not None
-
-    outcome = recover.fn(prod.environment)
-
-    assert outcome.ending is Ending.RECOVERED, outcome.reason
-    assert ("release_dead_lock", "changed") in {(action, result) for action, _, result in steps(outcome)}
-    assert prod.runs(2)
-    assert prod.lock() is None
-
-
-def _has_lock_on_record() -> bool:
-    """Whether the run has written down which lock its apply holds."""
-    records = (settings().home / "terraform").glob("*/*/runs/*-apply.json")
-    return any(json.loads(record.read_text(encoding="utf-8"))["lock"] for record in records)
-
-
-def _is_applying() -> bool:
-    """Whether the killed run has told the journal that it applies, and Terraform has begun to change things."""
-    with open_ledger().reading() as session:
-        rows = session.scalars(
-            select(StepRow).where(StepRow.action == "apply_plan", StepRow.result.is_(None))
-        )
-        if not list(rows):
-            return False
-    outputs = (settings().home / "terraform").glob("*/*/runs/*-apply.output")
-    return any('"apply_start"' in output.read_text(encoding="utf-8") for output in outputs)
