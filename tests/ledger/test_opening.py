@@ -189,7 +189,7 @@ def test_a_full_ledger_refuses_and_is_unchanged(tmp_path: Path) -> None:
 
     @event.listens_for(ledger.engine, "connect")
     def fill(connection: object, _record: object) -> None:
-        connection.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+        connection.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]  # SQLite's own connection
 
     with pytest.raises(RecoveryRefused, match="full") as refused:
         open_case(ledger, large, this_process(), 30)
@@ -206,7 +206,7 @@ def test_a_postgresql_that_only_reads_refuses(postgres_url: str) -> None:
 
     @event.listens_for(ledger.engine, "begin")
     def only_read(connection: object) -> None:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")  # type: ignore[attr-defined]
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")  # type: ignore[attr-defined]  # SQLAlchemy's own connection
 
     with pytest.raises(RecoveryRefused, match="read-only"):
         opened(ledger)
