@@ -15,15 +15,13 @@ from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING
 
 from deployments.claims import Claim
+from deployments.lifeline import CANCEL
 from ledger.holders import Holder, is_dead, process_here
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 log = logging.getLogger("backstop.responder")
-
-CANCEL = signal.SIGUSR1
-"""Tells a run's process that its run is cancelled, so that it ends as Cancelled and not as Crashed."""
 
 PRELOADED = (
     "deployments.run_process",

@@ -21,6 +21,9 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
+CANCEL = signal.SIGUSR1
+"""Tells a run's process that its run is cancelled, so that it ends as Cancelled and not as Crashed."""
+
 
 def die_with_parent(parent: int) -> None:
     """Ask the kernel for SIGTERM when `parent` dies; exit at once if it is dead already."""

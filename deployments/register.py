@@ -79,7 +79,7 @@ def _noted(client: SyncPrefectClient, note: str) -> set[str]:
     if variable is None:
         return set()
     value = variable.value
-    return set(json.loads(value) if isinstance(value, str) else value or ())  # type: ignore[arg-type]
+    return set(json.loads(value) if isinstance(value, str) else value or ())  # type: ignore[arg-type]  # JSON that we wrote
 
 
 def client_note(client: SyncPrefectClient, note: str, names: set[str]) -> None:

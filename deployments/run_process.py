@@ -25,7 +25,7 @@ from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Failed
 
-from deployments.carriers import CANCEL
+from deployments.lifeline import CANCEL
 from rules.errors import RecoveryRefused
 from rules.values import Frozen
 

@@ -81,7 +81,7 @@ def _templates() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         # Every page is escaped; Markdown has filters of its own.
-        autoescape=lambda name: bool(name) and str(name).endswith((".html.j2", ".css.j2")),  # noqa: S701
+        autoescape=lambda name: bool(name) and str(name).endswith((".html.j2", ".css.j2")),  # noqa: S701 - on for HTML, off for Markdown
         undefined=jinja2.StrictUndefined,
         trim_blocks=False,
         keep_trailing_newline=True,

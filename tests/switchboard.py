@@ -149,7 +149,7 @@ def recover(
     environment: Environment,
     board: Path,
     rehearse: bool = False,
-    request: Request = Request(),  # noqa: B008 - frozen
+    request: Request = Request(),  # noqa: B008 - it is frozen
     destructiveness: Destructiveness = Destructiveness.REVERSIBLE,
     to: str = "good",
 ) -> Outcome:

@@ -65,7 +65,7 @@ def _become_the_command(words: Sequence[str], said: IO[str], complained: IO[str]
         forget_opened()
         printing.console.cache_clear()
         sys.argv = ["backstop", *words]
-        sys.stdin, sys.stdout, sys.stderr = open(os.devnull), said, complained  # noqa: PTH123, SIM115
+        sys.stdin, sys.stdout, sys.stderr = open(os.devnull), said, complained  # noqa: PTH123, SIM115 - as the interpreter has it
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 98

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ def context() -> ForkServerContext:
 
 
 @pytest.fixture(scope="module")
-def proven(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def proven(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger in which the good releases are proven, made by the flow that a pipeline calls."""
     from deployments.environments import load_environment
     from flows.record_release import record_release
@@ -80,4 +80,6 @@ def test_a_death_at_any_boundary_is_survived(
     for number in chosen:
         survive(context, world, number, wanted)
     taken = (time.monotonic() - began) / len(chosen)
-    print(f"{practice.scenario}/{practice.rung}: {len(chosen)} of {count} boundaries, {taken:.1f} s each")
+    sys.stdout.write(
+        f"{practice.scenario}/{practice.rung}: {len(chosen)} of {count} boundaries, {taken:.1f} s each\n"
+    )
