@@ -12,15 +12,20 @@ from cli.failures import explain
 HELP = """\
 Rollback runbooks that run themselves.
 
-Start with `backstop demo`: it builds a practice world on this machine, breaks a release
-in it and recovers it.
-At 3 a.m.: `backstop incidents --open`, `backstop show last`, `backstop approve last`.
+To see it work: backstop demo
+At 3 a.m.: backstop incidents --open, backstop show last, backstop approve last
 """
 
 EXIT_CODES = """\
-Exit codes: 0 recovered, nothing to do, rehearsed, or simply done · 1 unexpected error ·
-2 wrong command line · 3 refused, nothing was changed · 4 not recovered · 5 undo failed ·
-6 already handled by a live run · 130 interrupted.
+Exit codes:
+    0  recovered, nothing to do, rehearsed, or simply done
+    1  unexpected error
+    2  wrong command line
+    3  refused, nothing was changed
+    4  not recovered
+    5  undo failed
+    6  already handled by a live run
+  130  interrupted
 """
 
 
@@ -34,7 +39,7 @@ app = App(
     name="backstop",
     help=HELP,
     help_epilogue=EXIT_CODES,
-    help_format="markdown",
+    help_format="plaintext",
     default_parameter=Parameter(negative=()),
     result_action="return_value",
     version=_version,

@@ -19,5 +19,5 @@ def command(
     name: str, *examples: str, exits: str = "0 done · 1 unexpected error · 2 wrong command line"
 ) -> App:
     """A command with its examples and exit codes below its help. Its first line of help is in `cli.main`."""
-    shown = "".join(f"- `backstop {example}`\n" for example in examples)
-    return App(name=name, help_epilogue=f"Examples:\n\n{shown}\nExit codes: {exits}.", help_format="markdown")
+    shown = "".join(f"  backstop {example}\n" for example in examples)
+    return App(name=name, help_epilogue=f"Examples:\n{shown}\nExit codes: {exits}.", help_format="plaintext")

@@ -22,10 +22,10 @@ FOLDER = "BACKSTOP_SANDBOX"
 
 app = App(
     name="sandbox",
-    help_epilogue="Examples:\n\n- `backstop sandbox up`\n- `backstop sandbox break --list`\n"
-    "- `backstop sandbox break bad-release --environment prod`\n- `backstop sandbox repair`\n- `backstop sandbox down`"
+    help_epilogue="Examples:\n  backstop sandbox up\n  backstop sandbox break --list\n"
+    "  backstop sandbox break bad-release --environment prod\n  backstop sandbox repair\n  backstop sandbox down"
     "\n\nAfter `up`, `source` the printed file: then `backstop recover … --local` and AWS tools reach the sandbox.",
-    help_format="markdown",
+    help_format="plaintext",
 )
 
 Where = Annotated[

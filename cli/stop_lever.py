@@ -23,10 +23,10 @@ Scope = Annotated[
 
 app = App(
     name="stop-lever",
-    help_epilogue="Examples:\n\n- `backstop stop-lever on --reason 'network maintenance'`\n"
-    "- `backstop stop-lever off`\n- `backstop stop-lever status --json`\n\n"
+    help_epilogue="Examples:\n  backstop stop-lever on --reason 'network maintenance'\n"
+    "  backstop stop-lever off\n  backstop stop-lever status --json\n\n"
     "A run that is acting already stops before its next step.",
-    help_format="markdown",
+    help_format="plaintext",
 )
 
 
