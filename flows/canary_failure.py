@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
 from blocks.environment import Environment
 from flows._incident import handle
@@ -22,17 +19,9 @@ UNASKED = Request()
 
 @flow(name="canary-failure", flow_run_name="canary-failure in {environment.name}")
 def recover(
-    environment: Annotated[Environment, Field(title="Environment", description="Where the canary failed.")],
-    to_release: Annotated[
-        ReleaseName | None,
-        Field(
-            title="Return to release",
-            description="A proven release. Empty: the last proven one that is not running.",
-        ),
-    ] = None,
-    rehearse: Annotated[
-        bool, Field(title="Rehearse", description="Only say what would be done; nothing is changed.")
-    ] = False,
+    environment: Environment,
+    to_release: ReleaseName | None = None,
+    rehearse: bool = False,
     request: Request = UNASKED,
 ) -> Outcome:
     """Return an environment to its last known-good release after a failed canary.
@@ -45,6 +34,12 @@ def recover(
 
     Source: runbook 001, scenario 5 (ladder of scenario 6).
     Budget: 5 minutes.
+
+    Args:
+        environment: Where the canary failed.
+        to_release: The proven release to return to. Leave empty for the last proven one that is not running.
+        rehearse: Only say what would be done; nothing is changed.
+        request: Who asks for it and why. Every field may stay empty.
     """
     return handle(
         SCENARIO,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.states import Failed
-from pydantic import Field
+from pydantic import StringConstraints
 
 from blocks.environment import Environment
 from flows._release_memory import record
@@ -22,6 +22,9 @@ from tasks.kinds import in_parallel, say
 from tasks.release_packages import package_of
 from tasks.repositories import commit_of
 
+ShortText = Annotated[str, StringConstraints(max_length=500)]
+Name = Annotated[str, StringConstraints(max_length=80)]
+
 
 class Recorded(Frozen):
     """What was written to the ledger of a release."""
@@ -34,21 +37,24 @@ class Recorded(Frozen):
 
 @flow(name="record-release", flow_run_name="record {release} in {environment.name}")
 def record_release(
-    environment: Annotated[Environment, Field(title="Environment", description="Where it was deployed.")],
-    release: Annotated[ReleaseName, Field(title="Release", description="The commit or version deployed.")],
-    mark_bad: Annotated[
-        bool, Field(title="Mark as bad", description="Never return to it, whatever its checks say.")
-    ] = False,
-    reason: Annotated[str, Field(title="Reason", max_length=500, description="For the ledger.")] = "",
-    recorded_by: Annotated[
-        str, Field(title="Recorded by", max_length=80, description="Person or pipeline.")
-    ] = "",
+    environment: Environment,
+    release: ReleaseName,
+    mark_bad: bool = False,
+    reason: ShortText = "",
+    recorded_by: Name = "",
 ) -> Recorded:
     """Prove the release that was just deployed, and remember it as good or bad.
 
     It is watched exactly as after a recovery: the code that callers get is that of its packages, Terraform finds
     neither changes nor drift, its endpoints answer well several times in a row, its alarms stay clear for a while.
     Only a release that passed can be returned to. The run fails when it did not pass: let it end the pipeline.
+
+    Args:
+        environment: Where it was deployed.
+        release: The commit or version that was deployed.
+        mark_bad: Never return to it, whatever its checks say; nothing is watched.
+        reason: For the ledger.
+        recorded_by: The person or pipeline that says so.
     """
     name = release_name(release)
     _refuse_other_place(environment)
