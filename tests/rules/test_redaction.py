@@ -213,11 +213,11 @@ def test_never_touches_a_hash(content: bytes) -> None:
 
 
 def test_is_fast() -> None:
-    """A log line costs under 50 µs, 10 kB about a millisecond (5 × here: busy machines); nothing blows up."""
+    """A log line costs under 50 µs, 10 kB about a millisecond (10 × here: busy machines); nothing blows up."""
     line = " ".join([KEPT[5], KEPT[0], KEPT[9], KEPT[21]])[:200]
 
-    assert _seconds(line, 200) < 5 * 50e-6
-    assert _seconds((line + "\n") * 50, 5) < 5 * 1e-3
+    assert _seconds(line, 200) < 10 * 50e-6
+    assert _seconds((line + "\n") * 50, 5) < 10 * 1e-3
     for hostile in (
         "a",
         "@",
@@ -231,14 +231,14 @@ def test_is_fast() -> None:
         'pwd="\\"',
         "a.b@c.",
     ):
-        assert _seconds(hostile * (10_000 // len(hostile)), 1) < 0.1, hostile
+        assert _seconds(hostile * (10_000 // len(hostile)), 1) < 0.3, hostile
 
 
 def _seconds(text: str, times: int) -> float:
     best = 9.0
-    for _ in range(3):
-        began = time.perf_counter()
+    for _ in range(5):
+        began = time.thread_time()
         for _ in range(times):
             redact(text)
-        best = min(best, (time.perf_counter() - began) / times)
+        best = min(best, (time.thread_time() - began) / times)
     return best
