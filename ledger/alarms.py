@@ -132,11 +132,12 @@ def by_state(session: Session) -> dict[tuple[str, str], int]:
     return {(source, state): number for source, state, number in session.execute(counted)}
 
 
-def oldest_waiting(session: Session) -> datetime | None:
-    """When the alarm arrived that has waited longest for its run."""
-    return session.scalars(
-        select(AlarmRow.received_at).where(AlarmRow.state == "stored").order_by(AlarmRow.received_at).limit(1)
-    ).first()
+def oldest_waiting(session: Session, pair: Pair | None = None) -> datetime | None:
+    """When the alarm arrived that has waited longest for its run, of one pair or of all."""
+    wanted = select(AlarmRow.received_at).where(AlarmRow.state == "stored")
+    if pair is not None:
+        wanted = wanted.where(AlarmRow.scenario == pair.scenario, AlarmRow.environment == pair.environment)
+    return session.scalars(wanted.order_by(AlarmRow.received_at).limit(1)).first()
 
 
 def prove_writable(ledger: Ledger) -> None:

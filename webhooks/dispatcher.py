@@ -119,6 +119,7 @@ class Dispatcher:
             over = await self._runs_over(pair)
         except PrefectAway as error:
             log.warning("%s in %s waits: %s", pair.scenario, pair.environment, error)
+            await self._page_if_late(pair, error)
             return False
         asked = await asyncio.to_thread(
             episodes.place, self._ledger, pair, self._now(), self._judge(pair), runs_over=over
@@ -167,6 +168,16 @@ class Dispatcher:
         self._figures.dispatch_seconds.observe((now - asked.received_at).total_seconds())
         log.info("%s in %s: run %s for %d alarm(s)", pair.scenario, pair.environment, run, settled)
         return True
+
+    async def _page_if_late(self, pair: Pair, error: PrefectAway) -> None:
+        def oldest() -> datetime | None:
+            with self._ledger.reading() as session:
+                return alarms.oldest_waiting(session, pair)
+
+        since = await asyncio.to_thread(oldest)
+        if since is not None and self._now() - since > self._page_after:
+            text = f"An alarm of {since:%H:%M:%S} UTC still waits: {error}"
+            await self._page(pair, f"{pair} {since}", text)
 
     async def _watch(self) -> None:
         """Find runs that ended badly before they opened an incident: nobody else would tell of them."""

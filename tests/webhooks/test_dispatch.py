@@ -116,6 +116,25 @@ def test_refused_for_good(
     assert receiver.metric('backstop_webhook_dispatches_total{result="failed"}') == 1
 
 
+def test_waiting_too_long_pages(
+    receive: Callable[..., Receiver],
+    sns: Signer,
+    prefect: PrefectStandIn,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An alarm that waits longer than allowed for its run is told to people, though it is still tried."""
+    receiver = receive(page_after_seconds=0.2)
+    prefect.always = 503
+    receiver.post(sns.notification())
+    wait_for(lambda: "still waits for its run" in caplog.text)
+    assert caplog.text.count("is not started") == 1
+
+    prefect.always = None
+    settled(receiver)
+    assert len(prefect.runs) == 1
+
+
 def test_not_registered_yet(receiver: Receiver, sns: Signer, prefect: PrefectStandIn) -> None:
     """A deployment that is registered a moment after the alarm is found; nothing is lost meanwhile."""
     prefect.missing = {"/deployments/name/"}

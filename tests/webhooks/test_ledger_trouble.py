@@ -18,14 +18,14 @@ def pragma(ledger: Ledger, on: str, off: str) -> Iterator[None]:
     """Hold a pragma on every connection of the ledger."""
 
     def apply(connection: object, _record: object, _proxy: object) -> None:
-        connection.execute(on)  # type: ignore[attr-defined]  # SQLite's own connection
+        connection.execute(on)  # type: ignore[attr-defined]  # a SQLite connection
 
     event.listen(ledger.engine, "checkout", apply)
     yield
     event.remove(ledger.engine, "checkout", apply)
 
     def restore(connection: object, _record: object, _proxy: object) -> None:
-        connection.execute(off)  # type: ignore[attr-defined]  # SQLite's own connection
+        connection.execute(off)  # type: ignore[attr-defined]  # a SQLite connection
 
     event.listen(ledger.engine, "checkout", restore)
 
