@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import pytest
 from sqlalchemy import select, text
 
-from ledger.cases import Case
+from cli.approve import approve
+from ledger.cases import Case, now
 from ledger.database import open_ledger
 from ledger.models import ApprovalRow
 from rules.outcomes import Phase
@@ -117,3 +121,31 @@ def test_the_stop_lever_is_pulled_and_let_go(backstop: Backstop) -> None:
 
     assert backstop("stop-lever", "off").code == 0
     assert backstop("stop-lever", "status", "--json").data == []
+
+
+class Terminal(io.StringIO):
+    """Somebody at a terminal, typing these lines."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_somebody_at_a_terminal_is_asked(waiting: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --word the plan is shown and word, name and comment are asked for."""
+    monkeypatch.setattr("sys.stdin", Terminal("ROLLBACK\nmaria\nlooks right\n"))
+
+    assert approve("last") == 0
+    assert answers(waiting) == [("approve", "maria", "looks right", "command")]
+
+
+def test_a_closed_incident_cannot_be_approved(backstop: Backstop, waiting: Case) -> None:
+    """What has ended does not wait any more, and the refusal says how it ended."""
+    with open_ledger().session() as session:
+        row = waiting.incident(session)
+        row.closed_at, row.ending = now(), "refused"
+
+    said = backstop("approve", waiting.incident_id, "--word", "ROLLBACK", "--by", "maria")
+
+    assert said.code == 3
+    assert "has ended: refused" in said.err
