@@ -54,6 +54,8 @@ class Case:
     rehearsal: bool = False
     phase: Phase = Phase.DETECT
     acting: bool = False
+    begun: bool = False
+    """Whether this run has begun any action: true before its effect, and known without the ledger."""
     plan_id: int | None = None
     lost: threading.Event = field(default_factory=threading.Event)
     _safe_until: float = 0.0
@@ -181,6 +183,7 @@ class Case:
                 session.add(step)
                 session.flush()
                 number = step.id
+            self.begun = True
             if _elapsed() < self._safe_until:
                 return number
             # We were stopped for longer than the lease lives: whoever waited may have taken over since.
