@@ -31,6 +31,7 @@ def recover(
     local: bool = False,
     requested_by: str | None = None,
     reason: str = "",
+    insist: bool = False,
     break_glass: str = "",
     as_json: AsJson = False,
 ) -> int:
@@ -41,9 +42,10 @@ def recover(
         values: Further parameters of the scenario, as `key=value`.
         environment: Where.
         rehearse: Look, decide, show the plan, and stop: nothing is changed.
-        local: Run here, with no Prefect server. Ctrl-C cancels it properly; a second one is not needed.
+        local: Run here, with no Prefect server. One Ctrl-C closes the incident properly.
         requested_by: Who asks. Default: the user of this terminal.
         reason: Why, for the report.
+        insist: Act even though every check passes or cannot be judged: for what only a person can see.
         break_glass: Act past approvals and freeze windows, for this reason; it is reviewed afterwards.
         as_json: Print the outcome as JSON, and no progress.
     """
@@ -53,6 +55,7 @@ def recover(
     request = {
         "requested_by": requested_by if requested_by is not None else getpass.getuser(),
         "reason": reason,
+        "insist": insist,
         "break_glass": break_glass,
     }
     if local:

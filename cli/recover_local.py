@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from sqlalchemy import select
 
@@ -31,7 +31,7 @@ def recover_here(
     parameters: dict[str, Any],
     *,
     rehearse: bool,
-    request: dict[str, str],
+    request: dict[str, Any],
     as_json: bool = False,
 ) -> int:
     """Run the scenario in this process, show it, and return the exit code."""
@@ -48,9 +48,12 @@ def recover_here(
             outcome = None
     if outcome is None:
         incident = watching.story.incident
-        if incident is None:
-            return INTERRUPTED
-        endings.tell(endings.outcome_of(ledger, incident.id), as_json=as_json)
+        if incident and incident.closed_at:
+            endings.tell(endings.outcome_of(ledger, incident.id), as_json=as_json)
+        elif incident:
+            watching.say(
+                f"{incident.id} stays open. The same recovery, started again, goes on where this one stopped."
+            )
         return INTERRUPTED
     promised = watching.story.incident.budget_seconds if watching.story.incident else None
     return endings.tell(outcome, promised=promised, as_json=as_json)
@@ -72,7 +75,7 @@ def _prepared(
     parameters: dict[str, Any],
     *,
     rehearse: bool,
-    request: dict[str, str],
+    request: dict[str, Any],
 ) -> _Call:
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     from prefect.exceptions import ParameterTypeError
@@ -150,7 +153,10 @@ def _ours(ledger: Ledger, scenario: str, environment: str, since: datetime) -> s
 
 @contextlib.contextmanager
 def _cancellable(watching: Watching) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM cancel the flow once, as Prefect would; the third kills it where it is."""
+    """Ctrl-C closes the incident; SIGTERM, as when the machine goes down, leaves it open to be taken up again.
+
+    The frame tells the two apart by what is raised. The third signal ends this process where it is.
+    """
     stopping = threading.Event()
     presses = 0
 
@@ -159,11 +165,9 @@ def _cancellable(watching: Watching) -> Iterator[threading.Event]:
         presses += 1
         if presses == 1:
             stopping.set()
-            watching.say(
-                "Stopping: what was begun is being closed. Press Ctrl-C twice more to stop right here."
-            )
-            _cancel()
-        elif presses == 2:
+            watching.say("Stopping. Press Ctrl-C twice more to stop right here.")
+            raise KeyboardInterrupt if number == signal.SIGINT else asyncio.CancelledError
+        if presses == 2:
             watching.say("Still stopping. Once more stops right here and leaves the environment as it is.")
         else:
             os._exit(INTERRUPTED)
@@ -174,10 +178,6 @@ def _cancellable(watching: Watching) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _cancel() -> NoReturn:
-    raise asyncio.CancelledError
 
 
 class _Lines(logging.Handler):

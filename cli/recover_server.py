@@ -34,7 +34,7 @@ def recover_there(
     parameters: dict[str, Any],
     *,
     rehearse: bool,
-    request: dict[str, str],
+    request: dict[str, Any],
     as_json: bool = False,
 ) -> int:
     """Create a run of the scenario's deployment, show it until it ends, and return the exit code."""

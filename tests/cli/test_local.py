@@ -107,7 +107,7 @@ def test_ctrl_c_cancels_it_properly(broken: Sandbox) -> None:
     stopped = ended(process)
 
     assert stopped.code == 130
-    assert "stopped from outside" in stopped.out
+    assert "somebody stopped the run" in stopped.out
 
     time.sleep(0.1)
     assert ended(recover()).code == 0
