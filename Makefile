@@ -18,7 +18,7 @@ demo: .venv/.ready-demo ## The main job, live in the terminal; ONCE=1 ends by it
 	@$(CONTAINED) $(BIN)/backstop demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
 
 test: lint ## Lint, types, import contracts and every test; ARGS='tests/rules -k name' selects
-	@$(CONTAINED) --strict $(BIN)/pytest $(ARGS)
+	@$(CONTAINED) --strict $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: .venv/.ready-test ## Measure the promises; OUT=file.json writes them, ONLY=pattern selects
 	@OUT='$(OUT)' ONLY='$(ONLY)' $(CONTAINED) --strict $(BIN)/python -m benchmarks
@@ -30,7 +30,7 @@ lint: .venv/.ready-test ## Formatting, ruff, strict mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo 'Not formatted; run: make format'; $(BIN)/ruff format --diff --quiet . | head -40; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --quiet 2>/dev/null || $(BIN)/lint-imports
+	@said=$$($(BIN)/lint-imports --no-logo) || { echo "$$said"; exit 1; }
 
 format: .venv/.ready-test ## Format the code and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -43,6 +43,21 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two parallel workers, let one do everything on the sandbox and one everything on the Prefect server.
+
+    Each is started once then, and no test meets another's changes.
+    """
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("xdist_group") is None:
+            if "sandbox" in needs:
+                item.add_marker(pytest.mark.xdist_group("sandbox"))
+            elif "prefect_server" in needs:
+                item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give every test a Backstop home of its own, with an empty ledger."""
