@@ -90,7 +90,7 @@ def test_what_exists_is_imported_by_blocks(fresh_sandbox: Sandbox) -> None:
     (folder / "lost.tf").unlink()
     code, _ = run(fresh_sandbox, folder, variables, "plan", "-detailed-exitcode", *arguments(fresh_sandbox))
     assert code == 0
-    assert reading.read(fresh_sandbox.home, "prod").healthy
+    fresh_sandbox.wait_for(lambda: reading.read(fresh_sandbox.home, "prod").healthy, "the service is healthy")
 
 
 def test_what_exists_already_is_refused_as_the_real_provider_does(fresh_sandbox: Sandbox) -> None:
