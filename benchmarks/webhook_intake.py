@@ -1,7 +1,7 @@
 """Taking alarms in: how much of a bare endpoint's speed is left, and whether a storm makes exactly one run.
 
 The bare endpoint is a FastAPI route that only verifies the same signature. Both servers are one uvicorn worker
-in a process of its own and get the same messages, over 32 kept-alive connections from this process, in turns.
+in a process of its own and get the same messages, over 64 kept-alive connections from this process, in turns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from webhooks.serve import listening_socket
 from webhooks.settings import WebhookSettings
 from webhooks.sns_signatures import SnsVerifier
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 SLICE = 400
 SLICES = 12
 STORM = 2_000

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, bindparam, func, select, text, update
+from sqlalchemy import JSON, CursorResult, Table, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from ledger.database import Ledger
 from ledger.models import AlarmRow
+from ledger.storable import Document
 
 _LARGEST_BATCH = 500
 """Rows in one statement: SQLite allows 32,766 variables."""
@@ -29,7 +30,10 @@ _NAMES, _VALUES = (", ".join(f"{mark}{column.name}" for column in _COLUMNS) for 
 _INSERT = text(
     f"INSERT INTO alarms ({_NAMES}) VALUES ({_VALUES}) "  # noqa: S608 - the names are our own columns'
     "ON CONFLICT (source, external_id) DO NOTHING"
-).bindparams(*(bindparam(column.name, type_=column.type) for column in _COLUMNS))
+).bindparams(
+    # rules/alarms.py has taken out what a database refuses; Document would search every text of a storm again.
+    *(bindparam(c.name, type_=JSON() if isinstance(c.type, Document) else c.type) for c in _COLUMNS)
+)
 _LATER = {"incident_key": None, "attempts": 0, "flow_run_id": None, "dispatched_at": None}
 
 
