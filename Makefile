@@ -8,6 +8,8 @@ BIN := .venv/bin
 # Whatever way a target ends, nothing it started stays behind.
 CONTAINED := $(BIN)/python .ci/contain.py
 ARGS ?=
+# Where it is set, every process would compile everything it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test bench sweep lint format docs clean
 
