@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,11 @@ from sandbox.places import Home, Place
 
 Event = dict[str, Any]
 Told = Callable[[Event], None]
+
+
+_OWN_LOCK = re.compile(
+    r"acquiring the state lock.* ID: (?P<id>[0-9a-f-]{36}) .*Created: (?P<created>[0-9-]+ [0-9:]+)", re.DOTALL
+)
 
 
 def nobody(_: Event) -> None:
@@ -36,6 +44,7 @@ def deploy(
     Raises:
         StepFailed: Terraform failed; its own words are in the message.
     """
+    began = time.monotonic()
     folder = home.path / "run" / "pipeline" / place.name
     _check_out(home, release, folder)
     where = folder / "infrastructure"
@@ -53,8 +62,21 @@ def deploy(
     run("init", "-input=false", "-no-color", "-reconfigure", f"-backend-config=backend-{place.name}.hcl")
     waits = f"-lock-timeout={lock_seconds}s"
     given = (f"-var-file={place.name}.tfvars", f"-var=model_version={release}")
-    run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
+    try:
+        run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
+    except StepFailed as error:
+        lock = _OWN_LOCK.search(error.message)
+        if lock is None or time.time() - _moment(lock["created"]) > time.monotonic() - began + 1:
+            raise
+        # The reply to our own lock's write was lost: Terraform's retry met our lock and gave up on it.
+        run("force-unlock", "-force", lock["id"])
+        run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
     run("apply", "-input=false", "-json", waits, "release.tfplan")
+
+
+def _moment(created: str) -> float:
+    """A lock's moment of creation, in Unix seconds."""
+    return datetime.strptime(created, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
 
 
 def _check_out(home: Home, release: str, folder: Path) -> None:
@@ -88,7 +110,8 @@ def _terraform(argv: list[str], folder: Path, variables: Mapping[str, str], on_e
                 said.append(line.rstrip())
                 continue
             if event.get("@level") == "error":
-                wrong.append(str(event.get("@message", "")))
+                detail = event.get("diagnostic", {}).get("detail", "")
+                wrong.append(" ".join(f"{event.get('@message', '')} {detail}".split()))
             on_event(event)
     if process.wait() != 0:
         told = "; ".join(wrong) or "\n".join(said[-12:])

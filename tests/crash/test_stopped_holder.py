@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
@@ -41,7 +42,7 @@ def recover_and_stop(board: str, environment: dict[str, str], told: str, stop_at
         if not stopped and f"{moment} {what}" == stop_at:
             stopped = True
             Path(told, "stopped").write_text(str(os.getpid()))
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread, before its next line
 
     watch_boundaries(look)
     outcome = start_recovery(Path(board))
@@ -52,7 +53,9 @@ class Rig:
     """A broken board, a ledger, and runs that can be stopped."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.board, self.told, self.url = switchboard.wire(folder / "board"), folder / "told", url
+        # One switch, so one thread: a second one could be stopped in the middle of a transaction of its own.
+        self.board = switchboard.wire(folder / "board", right="good")
+        self.told, self.url = folder / "told", url
         self.told.mkdir()
         self.context: ForkServerContext = forkserver()
         self.children: list[psutil.Process] = []
