@@ -20,7 +20,9 @@ demo: .venv/.ready-demo ## The main job, live in the terminal; ONCE=1 ends by it
 	@$(CONTAINED) $(BIN)/backstop demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
 
 test: lint ## Lint, types, import contracts and every test; ARGS='tests/rules -k name' selects
-	@$(CONTAINED) --strict $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(CONTAINED) --strict $(BIN)/pytest -n 2 --dist loadgroup $(ARGS) || { \
+		echo 'What failed among its neighbours is tried once more, alone on the machine; that decides.'; \
+		$(CONTAINED) --strict $(BIN)/pytest --last-failed --last-failed-no-failures=none; }
 
 bench: .venv/.ready-test ## Measure the promises; OUT=file.json writes them, ONLY=pattern selects
 	@OUT='$(OUT)' ONLY='$(ONLY)' $(CONTAINED) --strict $(BIN)/python -m benchmarks
