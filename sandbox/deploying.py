@@ -62,16 +62,20 @@ def deploy(
     run("init", "-input=false", "-no-color", "-reconfigure", f"-backend-config=backend-{place.name}.hcl")
     waits = f"-lock-timeout={lock_seconds}s"
     given = (f"-var-file={place.name}.tfvars", f"-var=model_version={release}")
-    try:
-        run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
-    except StepFailed as error:
-        lock = _OWN_LOCK.search(error.message)
-        if lock is None or time.time() - _moment(lock["created"]) > time.monotonic() - began + 1:
-            raise
-        # The reply to our own lock's write was lost: Terraform's retry met our lock and gave up on it.
-        run("force-unlock", "-force", lock["id"])
-        run("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
-    run("apply", "-input=false", "-json", waits, "release.tfplan")
+
+    def run_locked(*arguments: str) -> None:
+        try:
+            run(*arguments)
+        except StepFailed as error:
+            lock = _OWN_LOCK.search(error.message)
+            if lock is None or time.time() - _moment(lock["created"]) > time.monotonic() - began + 1:
+                raise
+            # The reply to our own lock's write was lost: Terraform's retry met our lock and gave up on it.
+            run("force-unlock", "-force", lock["id"])
+            run(*arguments)
+
+    run_locked("plan", "-input=false", "-json", waits, "-out=release.tfplan", *given)
+    run_locked("apply", "-input=false", "-json", waits, "release.tfplan")
 
 
 def _moment(created: str) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from moto import mock_aws
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.environment import Environment
 from flows._incident import Request
@@ -224,7 +225,8 @@ def test_a_rehearsal_tells_nobody(
 @mock_aws
 def test_dead_channels_do_not_stop_a_recovery(ledger: Ledger, tmp_path: Path) -> None:
     """With no channel that works, and no Prefect server, the recovery is as it is with them."""
-    outcome = recover.fn(practice(), wire(tmp_path / "board"))
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        outcome = recover.fn(practice(), wire(tmp_path / "board"))
 
     assert outcome.ending is Ending.RECOVERED
     with ledger.reading() as session:
