@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from blocks import aws_account
 from ledger.cases import Case
 from rules.errors import LeaseLost, StepFailed
 from rules.state_locks import StateLock, from_json
@@ -72,6 +73,7 @@ def binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Binary]:
     """A stand-in for Terraform, with made-up credentials."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    aws_account._session.cache_clear()  # another test's session would keep that test's credentials
     yield Binary(tmp_path)
     for process in survivors._inside(tmp_path):
         process.kill()
@@ -143,6 +145,11 @@ def test_terraform_acts_as_the_account_and_nothing_of_ours_leaks_in(
 ) -> None:
     """Our own TF_ and AWS_ settings would change what it does; secrets go in by the environment only."""
     monkeypatch.setenv("TF_CLI_ARGS", "-destroy")
+    profiles = binary.folder / "credentials"
+    profiles.write_text(
+        "[somebody]\naws_access_key_id = test\naws_secret_access_key = test\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
     monkeypatch.setenv("AWS_PROFILE", "somebody")
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/no/such/file")
 
