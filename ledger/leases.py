@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -45,13 +46,20 @@ def check_and_renew(session: Session, environment: str, fence: int, now: datetim
     Raises:
         LeaseLost: somebody took over.
     """
-    row = locked_row(session, environment)
-    if row.fence != fence or row.incident_id is None:
+    # One statement proves, locks and extends: this runs before and after every action.
+    ours = update(LeaseRow).where(
+        LeaseRow.environment == environment, LeaseRow.fence == fence, LeaseRow.incident_id.is_not(None)
+    )
+    renewed = session.execute(
+        ours.values(expires_at=now + timedelta(seconds=seconds)).returning(LeaseRow.fence),
+        execution_options={"synchronize_session": False},
+    ).first()
+    if renewed is None:
         raise LeaseLost(
-            f"The lease of {environment} (fencing number {fence}) was taken over: it is at {row.fence} now.",
+            f"The lease of {environment} (fencing number {fence}) was taken over: "
+            f"it is at {locked_row(session, environment).fence} now.",
             hint="Another run has taken this incident up; this one has stopped and changes nothing more.",
         )
-    row.expires_at = now + timedelta(seconds=seconds)
 
 
 def release(session: Session, environment: str, fence: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.models import LeverRow
@@ -27,4 +28,5 @@ def let_go(session: Session, scope: str) -> bool:
 
 def pulled(session: Session, environment: str) -> LeverRow | None:
     """The lever that stops this environment, if any."""
-    return session.get(LeverRow, EVERYWHERE) or session.get(LeverRow, environment)
+    found = session.scalars(select(LeverRow).where(LeverRow.scope.in_((EVERYWHERE, environment)))).all()
+    return max(found, key=lambda lever: lever.scope == EVERYWHERE, default=None)

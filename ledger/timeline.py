@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow
@@ -34,9 +34,10 @@ def append(
     Raises:
         sqlalchemy.exc.NoResultFound: there is no such incident.
     """
-    incident = session.get_one(IncidentRow, incident_id, with_for_update=True)  # one writer at a time
-    last = session.scalars(
-        select(TimelineRow)
+    incident = select(IncidentRow.id).where(IncidentRow.id == incident_id)
+    session.execute(incident.with_for_update()).one()  # one writer at a time
+    last = session.execute(
+        select(TimelineRow.number, TimelineRow.hash)
         .where(TimelineRow.incident_id == incident_id)
         .order_by(TimelineRow.number.desc())
         .limit(1)
@@ -52,9 +53,11 @@ def append(
         data=storable(redact(data or {})),
         previous=last.hash if last else GENESIS,
     )
-    row.hash = incident.head = entry_hash(row)
+    row.hash = entry_hash(row)
     session.add(row)
     session.flush()
+    # Not by loading the incident: it carries whole findings and verifications.
+    session.execute(update(IncidentRow).where(IncidentRow.id == incident_id).values(head=row.hash))
     return row
 
 
