@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from ledger import approvals, leases, levers, timeline
 from ledger.database import Ledger
-from ledger.models import IncidentRow, PlanRow, StepRow
+from ledger.models import IncidentRow, PlanRow, StepRow, table_of
 from rules.errors import LeaseLost, RecoveryRefused, StepFailed
 from rules.outcomes import Effect, Phase, Verification
 from rules.plans import Plan
@@ -25,7 +26,7 @@ from rules.redaction import redact
 current_case: ContextVar[Case | None] = ContextVar("current_case", default=None)
 """The case the running code works for; the frame sets it, actions need it."""
 
-
+_STEPS = table_of(StepRow)
 _permit: ContextVar[object | None] = ContextVar("permit", default=None)
 """The block of `may_act` that the running code belongs to."""
 
@@ -170,7 +171,7 @@ class Case:
         while True:
             with self.writing(f"{action} {subject}: intent") as session:
                 self._refuse_if_stopped(session)
-                step = StepRow(
+                step = insert(_STEPS).values(
                     incident_id=self.incident_id,
                     plan_id=self.plan_id,
                     fence=self.fence,
@@ -179,10 +180,9 @@ class Case:
                     subject=redact(subject),
                     attempt=attempt,
                     intent_at=now(),
+                    error="",
                 )
-                session.add(step)
-                session.flush()
-                number = step.id
+                number: int = session.execute(step.returning(_STEPS.c.id)).scalar_one()
             self.begun = True
             if _elapsed() < self._safe_until:
                 return number
@@ -200,22 +200,20 @@ class Case:
     def conclude(self, step: int, effect: Effect | None, error: str = "") -> None:
         """Write what an action did, or why it failed."""
         with self.writing("result") as session:
-            row = session.get_one(StepRow, step)
-            row.result_at = now()
             if effect is None:
-                row.result, row.error = "failed", redact(error)
-                self.append(session, "step", f"{row.action} {row.subject}: failed. {error}")
-                return
-            row.result = "changed" if effect.changed else "unchanged"
-            row.effect = redact(effect.model_dump(mode="json"))
-            told = (
-                f"{effect.before} → {effect.after}"
-                if effect.changed and effect.after
-                else effect.detail or effect.after
-            )
-            self.append(
-                session, "step", f"{row.action} {row.subject}: {row.result}" + (f", {told}" if told else "")
-            )
+                result, kept, told = "failed", None, f". {error}"
+            else:
+                result, kept = ("changed" if effect.changed else "unchanged"), effect.model_dump(mode="json")
+                moved = bool(effect.changed and effect.after)
+                said = f"{effect.before} → {effect.after}" if moved else effect.detail or effect.after
+                told = f", {said}" if said else ""
+            written = update(_STEPS).where(_STEPS.c.id == step)
+            row = session.execute(
+                written.values(
+                    result_at=now(), result=result, effect=redact(kept), error=redact(error)
+                ).returning(_STEPS.c.action, _STEPS.c.subject)
+            ).one()
+            self.append(session, "step", f"{row.action} {row.subject}: {result}{told}")
 
     @contextlib.contextmanager
     def may_act(self) -> Iterator[None]:

@@ -9,8 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ledger.holders import Holder, is_dead
-from ledger.models import LeaseRow
+from ledger.models import LeaseRow, table_of
 from rules.errors import LeaseHeld, LeaseLost
+
+_LEASES = table_of(LeaseRow)
 
 
 def acquire(
@@ -47,12 +49,11 @@ def check_and_renew(session: Session, environment: str, fence: int, now: datetim
         LeaseLost: somebody took over.
     """
     # One statement proves, locks and extends: this runs before and after every action.
-    ours = update(LeaseRow).where(
-        LeaseRow.environment == environment, LeaseRow.fence == fence, LeaseRow.incident_id.is_not(None)
-    )
+    row = _LEASES.c
+    ours = (row.environment == environment) & (row.fence == fence) & row.incident_id.is_not(None)
+    until = now + timedelta(seconds=seconds)
     renewed = session.execute(
-        ours.values(expires_at=now + timedelta(seconds=seconds)).returning(LeaseRow.fence),
-        execution_options={"synchronize_session": False},
+        update(_LEASES).where(ours).values(expires_at=until).returning(row.fence)
     ).first()
     if renewed is None:
         raise LeaseLost(

@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ledger.models import IncidentRow, TimelineRow
+from ledger.models import IncidentRow, TimelineRow, table_of
 from ledger.storable import storable, storable_text
 from rules.outcomes import Phase
 from rules.redaction import redact
 
 GENESIS = "0" * 64
+_INCIDENTS, _TIMELINE = table_of(IncidentRow), table_of(TimelineRow)
 
 
 def append(
@@ -34,14 +35,12 @@ def append(
     Raises:
         sqlalchemy.exc.NoResultFound: there is no such incident.
     """
-    incident = select(IncidentRow.id).where(IncidentRow.id == incident_id)
-    session.execute(incident.with_for_update()).one()  # one writer at a time
-    last = session.execute(
-        select(TimelineRow.number, TimelineRow.hash)
-        .where(TimelineRow.incident_id == incident_id)
-        .order_by(TimelineRow.number.desc())
-        .limit(1)
-    ).first()
+    session.flush()
+    incident = _INCIDENTS.c.id == incident_id
+    session.execute(select(_INCIDENTS.c.id).where(incident).with_for_update()).one()  # one writer at a time
+    told = _TIMELINE.c
+    chain = select(told.number, told.hash).where(told.incident_id == incident_id)
+    last = session.execute(chain.order_by(told.number.desc()).limit(1)).first()
     row = TimelineRow(
         incident_id=incident_id,
         number=last.number + 1 if last else 1,
@@ -57,7 +56,7 @@ def append(
     session.add(row)
     session.flush()
     # Not by loading the incident: it carries whole findings and verifications.
-    session.execute(update(IncidentRow).where(IncidentRow.id == incident_id).values(head=row.hash))
+    session.execute(update(_INCIDENTS).where(incident).values(head=row.hash))
     return row
 
 
