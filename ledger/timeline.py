@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow, table_of
@@ -29,7 +29,7 @@ def append(
     text: str,
     data: dict[str, Any] | None = None,
     fence: int = 0,
-) -> TimelineRow:
+) -> None:
     """Add one entry, redacted, at the end of the chain. The caller's transaction commits it.
 
     Raises:
@@ -53,11 +53,10 @@ def append(
         previous=last.hash if last else GENESIS,
     )
     row.hash = entry_hash(row)
-    session.add(row)
-    session.flush()
-    # Not by loading the incident: it carries whole findings and verifications.
+    # Plain statements: every action waits for this, and the incident carries whole findings and verifications.
+    written = {column.name: getattr(row, column.name) for column in told if column.name != "id"}
+    session.execute(insert(_TIMELINE).values(written))
     session.execute(update(_INCIDENTS).where(incident).values(head=row.hash))
-    return row
 
 
 def entries(session: Session, incident_id: str, after: int = 0) -> list[TimelineRow]:

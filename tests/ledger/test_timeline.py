@@ -24,9 +24,9 @@ from tests.ledger.samples import NOON, opened, opening
 ROWS = 6
 
 
-def write(session: Session, incident: str, number: int) -> TimelineRow:
+def write(session: Session, incident: str, number: int) -> None:
     """Add one entry."""
-    return timeline.append(
+    timeline.append(
         session, incident, at=NOON, phase=Phase.ACT, kind="note", text=f"entry {number}", data={"n": number}
     )
 
