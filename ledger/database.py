@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -47,6 +48,7 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     @property
     def url(self) -> str:
@@ -62,7 +64,7 @@ class Ledger:
         Raises:
             RecoveryRefused: the database cannot be written or reached (read-only, full, gone).
         """
-        with self._sessions() as session:
+        with self._in_turn(), self._sessions() as session:
             try:
                 yield session
                 if what:
@@ -78,6 +80,21 @@ class Ledger:
                 raise
         if what:
             _cross("after", what)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let this process's threads write to SQLite one after the other.
+
+        SQLite lets them wait by sleeping ever longer between two looks at its lock. A turn that does not come in
+        time is not waited for: SQLite's own lock decides.
+        """
+        if self._turn is None or not self._turn.acquire(timeout=LOCK_SECONDS):
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
