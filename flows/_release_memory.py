@@ -57,9 +57,17 @@ def remember(
 def record(
     environment: Environment, release: str, verdict: Verdict, code: dict[str, str], by: str, why: str = ""
 ) -> None:
-    """Write a deployment and what its verification said, outside any incident."""
+    """Write a deployment and what its verification said, outside any incident.
+
+    Nothing is written where the newest entry says the same already: a pipeline's run was killed after it had written.
+    """
+    evidence = {f"{CODE}{function}": sha256 for function, sha256 in code.items()}
+    told = {"why": why} if why else {}
     with open_ledger().session("record a release") as session:
-        evidence = {f"{CODE}{function}": sha256 for function, sha256 in code.items()}
-        told = {"why": why} if why else {}
+        newest = next(iter(releases.history(session, environment.name)), None)
+        if newest and (newest.release, newest.verdict) == (release, verdict.value):
+            known = {key: value for key, value in newest.evidence.items() if key.startswith(CODE)}
+            if known == evidence:
+                return
         row = releases.record_deployment(session, environment.name, release, now(), by, evidence | told)
         releases.record_verdict(session, row, verdict, now())

@@ -16,7 +16,7 @@ from rules.outcomes import Outcome
 from sandbox import faults, reading
 from sandbox.practice import Practice
 from tests.crash import ledger_ends
-from tests.crash.sweep import Start
+from tests.crash.sweep import Start, recovered
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
@@ -62,6 +62,9 @@ class PracticeWorld:
         }
         module = self.practice.scenario.replace("-", "_")
         return start_practice, (module, self.practice.environment), settings
+
+    def ended_well(self, outcome: object) -> bool:
+        return recovered(outcome)
 
     def state(self) -> object:
         seen = reading.read(self.sandbox.home, self.practice.environment)

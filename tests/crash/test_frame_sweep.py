@@ -14,7 +14,7 @@ from ledger.database import forget_opened, open_ledger
 from rules.outcomes import Ending, Outcome
 from tests import switchboard
 from tests.crash import ledger_ends
-from tests.crash.sweep import Start, forkserver, run, survive
+from tests.crash.sweep import Start, forkserver, recovered, run, survive
 from tests.switchboard import make_environment, recover
 
 pytestmark = pytest.mark.crash
@@ -51,6 +51,9 @@ class Switches:
             "AWS_SECRET_ACCESS_KEY": "testing",
         }
         return start_recovery, (self.board,), settings
+
+    def ended_well(self, outcome: object) -> bool:
+        return recovered(outcome)
 
     def state(self) -> object:
         return switchboard.read(self.board)
