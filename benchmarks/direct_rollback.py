@@ -22,7 +22,7 @@ from benchmarks.figures import Figure
 from blocks.environment import Environment
 from rules.plans import Plan
 
-ROUNDS = 10
+ROUNDS = 40
 LIMIT = 1.5
 DEPLOYED, OTHER = 2, 3
 
