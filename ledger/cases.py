@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from ledger import approvals, leases, levers, timeline
@@ -27,6 +27,13 @@ current_case: ContextVar[Case | None] = ContextVar("current_case", default=None)
 """The case the running code works for; the frame sets it, actions need it."""
 
 _STEPS = table_of(StepRow)
+_INTEND = insert(_STEPS).returning(_STEPS.c.id)
+_CONCLUDE = (
+    update(_STEPS)
+    .where(_STEPS.c.id == bindparam("step"))
+    .values({name: bindparam(f"new_{name}") for name in ("result_at", "result", "effect", "error")})
+    .returning(_STEPS.c.action, _STEPS.c.subject)
+)
 _permit: ContextVar[object | None] = ContextVar("permit", default=None)
 """The block of `may_act` that the running code belongs to."""
 
@@ -171,18 +178,18 @@ class Case:
         while True:
             with self.writing(f"{action} {subject}: intent") as session:
                 self._refuse_if_stopped(session)
-                step = insert(_STEPS).values(
-                    incident_id=self.incident_id,
-                    plan_id=self.plan_id,
-                    fence=self.fence,
-                    phase=self.phase.value,
-                    action=action,
-                    subject=redact(subject),
-                    attempt=attempt,
-                    intent_at=now(),
-                    error="",
-                )
-                number: int = session.execute(step.returning(_STEPS.c.id)).scalar_one()
+                step = {
+                    "incident_id": self.incident_id,
+                    "plan_id": self.plan_id,
+                    "fence": self.fence,
+                    "phase": self.phase.value,
+                    "action": action,
+                    "subject": redact(subject),
+                    "attempt": attempt,
+                    "intent_at": now(),
+                    "error": "",
+                }
+                number: int = session.execute(_INTEND, step).scalar_one()
             self.begun = True
             if _elapsed() < self._safe_until:
                 return number
@@ -207,12 +214,9 @@ class Case:
                 moved = bool(effect.changed and effect.after)
                 said = f"{effect.before} → {effect.after}" if moved else effect.detail or effect.after
                 told = f", {said}" if said else ""
-            written = update(_STEPS).where(_STEPS.c.id == step)
-            row = session.execute(
-                written.values(
-                    result_at=now(), result=result, effect=redact(kept), error=redact(error)
-                ).returning(_STEPS.c.action, _STEPS.c.subject)
-            ).one()
+            new = {"result_at": now(), "result": result, "effect": redact(kept), "error": redact(error)}
+            named = {f"new_{name}": value for name, value in new.items()}
+            row = session.execute(_CONCLUDE, {"step": step, **named}).one()
             self.append(session, "step", f"{row.action} {row.subject}: {result}{told}")
 
     @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,16 @@ from ledger.models import LeaseRow, table_of
 from rules.errors import LeaseHeld, LeaseLost
 
 _LEASES = table_of(LeaseRow)
+_RENEW = (
+    update(_LEASES)
+    .where(
+        _LEASES.c.environment == bindparam("of"),
+        _LEASES.c.fence == bindparam("with_fence"),
+        _LEASES.c.incident_id.is_not(None),
+    )
+    .values(expires_at=bindparam("until"))
+    .returning(_LEASES.c.fence)
+)
 
 
 def acquire(
@@ -49,12 +59,8 @@ def check_and_renew(session: Session, environment: str, fence: int, now: datetim
         LeaseLost: somebody took over.
     """
     # One statement proves, locks and extends: this runs before and after every action.
-    row = _LEASES.c
-    ours = (row.environment == environment) & (row.fence == fence) & row.incident_id.is_not(None)
-    until = now + timedelta(seconds=seconds)
-    renewed = session.execute(
-        update(_LEASES).where(ours).values(expires_at=until).returning(row.fence)
-    ).first()
+    told = {"of": environment, "with_fence": fence, "until": now + timedelta(seconds=seconds)}
+    renewed = session.execute(_RENEW, told).first()
     if renewed is None:
         raise LeaseLost(
             f"The lease of {environment} (fencing number {fence}) was taken over: "

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from ledger.models import LeverRow, table_of
 
 EVERYWHERE = "all"
 _LEVERS = table_of(LeverRow)
+_PULLED = select(_LEVERS.c.scope, _LEVERS.c.stopped_at, _LEVERS.c.stopped_by, _LEVERS.c.reason).where(
+    (_LEVERS.c.scope == EVERYWHERE) | (_LEVERS.c.scope == bindparam("environment"))
+)
 
 
 class Lever(NamedTuple):
@@ -40,8 +43,6 @@ def let_go(session: Session, scope: str) -> bool:
 
 def pulled(session: Session, environment: str) -> Lever | None:
     """The lever that stops this environment, if any; the one for everything goes before its own."""
-    row = _LEVERS.c
-    wanted = select(row.scope, row.stopped_at, row.stopped_by, row.reason)
-    found = session.execute(wanted.where(row.scope.in_((EVERYWHERE, environment)))).all()
+    found = session.execute(_PULLED, {"environment": environment}).all()
     levers = [Lever._make(each) for each in found]
     return max(levers, key=lambda lever: lever.scope == EVERYWHERE, default=None)

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow, table_of
@@ -17,6 +17,18 @@ from rules.redaction import redact
 
 GENESIS = "0" * 64
 _INCIDENTS, _TIMELINE = table_of(IncidentRow), table_of(TimelineRow)
+_COLUMNS = [column.name for column in _TIMELINE.c if column.name != "id"]
+# Plain statements, made once: every action waits for them, and an incident's row carries whole findings.
+_OURS: BindParameter[str] = bindparam("ours")
+_LOCK = select(_INCIDENTS.c.id).where(_INCIDENTS.c.id == _OURS).with_for_update()
+_LAST = (
+    select(_TIMELINE.c.number, _TIMELINE.c.hash)
+    .where(_TIMELINE.c.incident_id == _OURS)
+    .order_by(_TIMELINE.c.number.desc())
+    .limit(1)
+)
+_ADD = insert(_TIMELINE)
+_HEAD = update(_INCIDENTS).where(_INCIDENTS.c.id == _OURS).values(head=bindparam("newest"))
 
 
 def append(
@@ -36,11 +48,9 @@ def append(
         sqlalchemy.exc.NoResultFound: there is no such incident.
     """
     session.flush()
-    incident = _INCIDENTS.c.id == incident_id
-    session.execute(select(_INCIDENTS.c.id).where(incident).with_for_update()).one()  # one writer at a time
-    told = _TIMELINE.c
-    chain = select(told.number, told.hash).where(told.incident_id == incident_id)
-    last = session.execute(chain.order_by(told.number.desc()).limit(1)).first()
+    ours = {"ours": incident_id}
+    session.execute(_LOCK, ours).one()  # one writer at a time
+    last = session.execute(_LAST, ours).first()
     row = TimelineRow(
         incident_id=incident_id,
         number=last.number + 1 if last else 1,
@@ -53,10 +63,8 @@ def append(
         previous=last.hash if last else GENESIS,
     )
     row.hash = entry_hash(row)
-    # Plain statements: every action waits for this, and the incident carries whole findings and verifications.
-    written = {column.name: getattr(row, column.name) for column in told if column.name != "id"}
-    session.execute(insert(_TIMELINE).values(written))
-    session.execute(update(_INCIDENTS).where(incident).values(head=row.hash))
+    session.execute(_ADD, {name: getattr(row, name) for name in _COLUMNS})
+    session.execute(_HEAD, ours | {"newest": row.hash})
 
 
 def entries(session: Session, incident_id: str, after: int = 0) -> list[TimelineRow]:
