@@ -127,6 +127,33 @@ def unsilence_alarms(sandbox: Sandbox, environment: str) -> None:
     sandbox.home.silenced.unlink(missing_ok=True)
 
 
+def _stuck_alarm(sandbox: Sandbox, environment: str) -> str:
+    return f"{sandbox.place(environment).alarm_prefix}retired-checks"
+
+
+def stick_alarm(sandbox: Sandbox, environment: str) -> None:
+    """An alarm that ignores missing data, in ALARM, and no data."""
+    name, client = _stuck_alarm(sandbox, environment), sandbox.client("cloudwatch")
+    client.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Sentiment/Retired",
+        MetricName="FailedChecks",
+        Statistic="Sum",
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        Threshold=1,
+        Period=10,
+        EvaluationPeriods=2,
+        TreatMissingData="ignore",
+        AlarmActions=[sandbox.place(environment).topic],
+    )
+    client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="2 datapoints were not below 1")
+
+
+def remove_stuck_alarm(sandbox: Sandbox, environment: str) -> None:
+    """As if it had never been."""
+    sandbox.client("cloudwatch").delete_alarms(AlarmNames=[_stuck_alarm(sandbox, environment)])
+
+
 def disable_alarm_actions(sandbox: Sandbox, environment: str) -> None:
     """Every alarm of the environment."""
     sandbox.client("cloudwatch").disable_alarm_actions(AlarmNames=list(sandbox.alarm_states(environment)))

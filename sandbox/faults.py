@@ -80,6 +80,12 @@ FAULTS: dict[str, Fault] = {
             breaking.unsilence_alarms,
         ),
         Fault(
+            "stuck-alarm",
+            "An alarm fired on a metric that nobody reports any more: it keeps its last state for good.",
+            breaking.stick_alarm,
+            breaking.remove_stuck_alarm,
+        ),
+        Fault(
             "alarm-actions-disabled",
             "Somebody switched off what the alarms do: they fire and tell nobody.",
             breaking.disable_alarm_actions,

@@ -13,10 +13,19 @@ class Practice(Frozen):
     """The rung that then recovers."""
     faults: tuple[str, ...]
     environment: str = "prod"
+    parameters: dict[str, str] = {}
+    """What the scenario is asked for, beside the environment."""
 
 
 PRACTICES: tuple[Practice, ...] = (
     Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
     Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
+    Practice(
+        scenario="stuck-alarm",
+        rung="set-ok",
+        faults=("stuck-alarm",),
+        environment="preprod",
+        parameters={"alarm": "preprod-sentiment-retired-checks"},
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

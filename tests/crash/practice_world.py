@@ -25,11 +25,14 @@ NOT_COMPARED = ("state_sha256", "alarms", "packages")
 """Terraform counts its writes in the state; alarms have their own pace; nobody writes packages here."""
 
 
-def start_practice(module: str, environment: str) -> Outcome:
+def start_practice(module: str, environment: str, parameters: dict[str, str]) -> Outcome:
     """Start a scenario as `backstop recover --local` does."""
     from deployments.environments import load_environment
+    from flows._ladder import Request
 
-    outcome: Outcome = importlib.import_module(f"flows.{module}").recover.fn(load_environment(environment))
+    recover = importlib.import_module(f"flows.{module}").recover
+    asked = Request(requested_by="the sweep", reason="practice")
+    outcome: Outcome = recover.fn(load_environment(environment), request=asked, **parameters)
     return outcome
 
 
@@ -61,7 +64,8 @@ class PracticeWorld:
             "BACKSTOP_DELAY_SCALE": "0.5",
         }
         module = self.practice.scenario.replace("-", "_")
-        return start_practice, (module, self.practice.environment), settings
+        given = (module, self.practice.environment, self.practice.parameters)
+        return start_practice, given, settings
 
     def ended_well(self, outcome: object) -> bool:
         return recovered(outcome)
