@@ -23,7 +23,8 @@ from tasks.kinds import in_parallel
 from tasks.lambdas import move_alias, set_function_code
 from tasks.release_packages import Package, package_of
 from tasks.repositories import commit_of
-from tasks.terraform_runs import apply_plan, plan_release, release_dead_lock
+from tasks.terraform_locks import release_dead_lock
+from tasks.terraform_runs import apply_plan, plan_release
 
 COMMIT, RUNNING, BEFORE, PACKAGE = "commit", "running", "before:", "package:"
 """Names of the facts in a plan: what acting needs after a restart."""

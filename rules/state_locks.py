@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rules.outcomes import Check, Verdict
 from rules.values import Frozen
 
 _FRACTION = re.compile(r"(\.\d{6})\d*")
@@ -53,7 +54,12 @@ class Holder(StrEnum):
 
     OUR_DEAD = "a dead run of ours"
     OUR_LIVE = "a live run of ours"
+    GONE = "a process of this host that is gone"
     FOREIGN = "somebody else"
+
+
+DEAD = frozenset({Holder.OUR_DEAD, Holder.GONE})
+"""Holders that are proven dead. Only our own is unlocked without asking: a host's name may be that of many."""
 
 
 class Judgement(Frozen):
@@ -63,13 +69,15 @@ class Judgement(Frozen):
     reason: str
 
 
-def judge(lock: StateLock, runs: Iterable[OwnRun], *, alone: bool = False) -> Judgement:
+def judge(lock: StateLock, runs: Iterable[OwnRun], *, alone: bool = False, host: str = "") -> Judgement:
     """Whether a lock was left by a dead run of ours. Anything not proven is somebody else's.
+
+    `alone` says that no Terraform that ran on this host (named `host`) when the lock was taken runs there still.
 
     A run that died before its lock id was seen proves nothing: a colleague may have taken the lock since. One that
     ended by itself may have left a lock that it never knew of (the answer to its request was lost, and the repeated
     request met the lock of the first): it was taken in that run's time, as that run's user on that run's host, and
-    with `alone`, no Terraform of anybody runs on this host now.
+    with `alone`, no Terraform of anybody is left on this host from that time.
     """
     for run in runs:
         if run.lock_id == lock.id and not run.dead:
@@ -87,8 +95,24 @@ def judge(lock: StateLock, runs: Iterable[OwnRun], *, alone: bool = False) -> Ju
                 holder=Holder.OUR_DEAD,
                 reason=f"{lock} was taken during our own run for {run.incident}, which has ended",
             )
+    if alone and host and lock.who.rpartition("@")[2] == host:
+        return Judgement(
+            holder=Holder.GONE,
+            reason=f"{lock} was taken on this host, {host}, where no Terraform of that time is left",
+        )
     return Judgement(
         holder=Holder.FOREIGN, reason=f"{lock} is not ours; nothing proves that its holder is dead"
+    )
+
+
+def judge_lock(lock: StateLock | None, judgement: Judgement | None) -> Check:
+    """Whether a state's lock is stale: a holder that may be alive is neither pass nor fail."""
+    wanted = "free, or held by somebody who works"
+    if lock is None or judgement is None:
+        return Check(name="state lock", verdict=Verdict.PASS, reason="nobody holds the lock", wanted=wanted)
+    verdict = Verdict.FAIL if judgement.holder in DEAD else Verdict.INCONCLUSIVE
+    return Check(
+        name="state lock", verdict=verdict, reason=judgement.reason, wanted=wanted, seen=judgement.holder
     )
 
 

@@ -15,11 +15,19 @@ class Practice(Frozen):
     environment: str = "prod"
     parameters: dict[str, str] = {}
     """What the scenario is asked for, beside the environment."""
+    break_glass: bool = False
+    """Its plan asks a person, and in practice nobody is there."""
 
 
 PRACTICES: tuple[Practice, ...] = (
     Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
     Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
+    Practice(
+        scenario="stale-terraform-lock",
+        rung="unlock",
+        faults=("abandoned-terraform-lock",),
+        break_glass=True,
+    ),
     Practice(
         scenario="stuck-alarm",
         rung="set-ok",

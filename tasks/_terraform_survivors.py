@@ -23,6 +23,9 @@ from rules.state_locks import OwnRun, StateLock, taken_by
 GRACE_SECONDS = 60.0
 """How long an interrupted Terraform may take to write its state."""
 
+_CLOCKS_SECONDS = 2.0
+"""A process's start and a lock's time are of the same host, but not of the same clock."""
+
 _PROVIDER_SECONDS = 5.0
 _VERBS = frozenset({"init", "plan", "apply", "show"})
 
@@ -139,6 +142,13 @@ def _is_terraform(process: psutil.Process) -> bool:
         return False
 
 
-def alone_on_this_host() -> bool:
-    """Whether no Terraform runs on this host at all, whoever started it."""
-    return not any(_is_terraform(process) for process in psutil.process_iter())
+def nobody_left_from(at: datetime) -> bool:
+    """Whether no Terraform that ran on this host at `at` (UTC), whoever started it, runs there still."""
+    return not any(_ran_at(process, at) for process in psutil.process_iter() if _is_terraform(process))
+
+
+def _ran_at(process: psutil.Process, at: datetime) -> bool:
+    try:
+        return process.create_time() <= at.timestamp() + _CLOCKS_SECONDS
+    except psutil.NoSuchProcess:
+        return False

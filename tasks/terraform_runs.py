@@ -18,14 +18,15 @@ from rules.errors import StepFailed
 from rules.names import commit_id, release_name
 from rules.outcomes import Effect
 from rules.plans import Change
-from rules.state_locks import Judgement, StateLock
+from rules.state_locks import StateLock
 from rules.terraform_diagnostics import Cause, as_error, deciding
 from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
-from tasks._terraform_folders import folder_of, home_of, saved_plan
-from tasks._terraform_process import TerraformRun, run
+from tasks._terraform_folders import folder_of, saved_plan
+from tasks._terraform_logged import judged, run_logged
+from tasks._terraform_process import TerraformRun
 from tasks._terraform_state import read_state_lock
-from tasks._terraform_survivors import alone_on_this_host, own_runs, settle
+from tasks._terraform_survivors import settle
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
@@ -45,7 +46,7 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
     if not (code / _READY).exists():
         settle(folder, environment.platform.terraform.timeout_seconds)
         workspace = environment.platform.terraform
-        done = _run(environment, command.init(workspace), code, workspace.init_timeout_seconds)
+        done = run_logged(environment, command.init(workspace), code, workspace.init_timeout_seconds)
         if done.exit_code:
             raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
         (code / _READY).touch()
@@ -87,7 +88,7 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
     """
     code = init_workspace.fn(environment, release, commit)
     workspace = environment.platform.terraform
-    done = _run(
+    done = run_logged(
         environment,
         command.plan(workspace, code / _VARIABLES, None),
         code,
@@ -97,42 +98,6 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
     if done.exit_code not in (0, 2):
         raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])
     return _result(done, None)
-
-
-@probe
-def read_lock(environment: Environment, release: str, commit: str) -> StateLock | None:
-    """Who holds the state's lock; None: nobody. Terraform itself is not asked: it would take it.
-
-    Permissions: s3:GetObject, dynamodb:GetItem
-    """
-    return read_state_lock(environment, init_workspace.fn(environment, release, commit))
-
-
-@action(subject="the state lock of {release}")
-def release_dead_lock(environment: Environment, release: str, commit: str) -> Effect:
-    """Remove the state's lock if a dead run of ours left it. Repeating it changes nothing.
-
-    A lock of anybody else is left alone, whatever its age.
-
-    Permissions: s3:GetObject, s3:DeleteObject, dynamodb:GetItem, dynamodb:DeleteItem
-    """
-    subject = "state lock"
-    code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
-    lock = read_state_lock(environment, code)
-    if lock is None:
-        return Effect(subject=subject, changed=False, detail="nobody holds it")
-    judged = _judged(environment, lock)
-    if judged.holder is not state_locks.Holder.OUR_DEAD:
-        return Effect(subject=subject, changed=False, before=lock.id, detail=f"left alone: {judged.reason}")
-    again = read_state_lock(environment, code)
-    if again is None or again.id != lock.id:
-        return Effect(subject=subject, changed=False, detail="it changed hands: left alone")
-    say(f"Unlocking the state: {judged.reason}.")
-    done = _run(environment, command.force_unlock(environment.platform.terraform, lock.id), code, 60.0)
-    if done.exit_code:
-        raise as_error("unlock the state", done.diagnoses, done.text[-400:])
-    return Effect(subject=subject, changed=True, before=lock.id, after="free", detail=judged.reason)
 
 
 @action(subject="{release}")
@@ -181,14 +146,14 @@ def _planned(environment: Environment, code: Path) -> TerraformPlan:
     lock = read_state_lock(environment, code)
     done = _plan(environment, code, saved, lock)
     first = deciding(done.diagnoses)
-    if first and first.lock and _judged(environment, first.lock).holder is state_locks.Holder.OUR_DEAD:
+    if first and first.lock and judged(environment, first.lock).holder is state_locks.Holder.OUR_DEAD:
         done = _plan(environment, code, saved, first.lock)  # we left it ourselves, in this very run
     if done.exit_code not in (0, 2):
         raise as_error("plan", done.diagnoses, done.text[-400:])
     shown = None
     if done.exit_code == 2:
         argv = command.show(workspace, saved)
-        told = _run(environment, argv, code, workspace.timeout_seconds, keep_output=False)
+        told = run_logged(environment, argv, code, workspace.timeout_seconds, keep_output=False)
         if told.exit_code or not told.events:
             raise as_error("read the plan", told.diagnoses, told.text[-400:])
         shown = told.events[-1]
@@ -197,19 +162,21 @@ def _planned(environment: Environment, code: Path) -> TerraformPlan:
 
 def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | None) -> TerraformRun:
     """Plan, without taking the lock where only a dead run of ours holds it."""
-    judged = _judged(environment, lock) if lock else None
-    ours = judged is not None and judged.holder is state_locks.Holder.OUR_DEAD
-    if judged and ours:
-        say(f"{judged.reason}: planning without the lock.")
+    found = judged(environment, lock) if lock else None
+    ours = found is not None and found.holder is state_locks.Holder.OUR_DEAD
+    if found and ours:
+        say(f"{found.reason}: planning without the lock.")
     workspace = environment.platform.terraform
     argv = command.plan(workspace, code / _VARIABLES, saved, lock=not ours)
-    return _run(environment, argv, code, workspace.timeout_seconds, locks=not ours)
+    return run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
 
 
 def _applied(environment: Environment, code: Path) -> TerraformRun | None:
     """Apply the saved plan; None when it is stale."""
     workspace, saved = environment.platform.terraform, saved_plan(environment)
-    done = _run(environment, command.apply(workspace, saved), code, workspace.timeout_seconds, locks=True)
+    done = run_logged(
+        environment, command.apply(workspace, saved), code, workspace.timeout_seconds, locks=True
+    )
     first = deciding(done.diagnoses)
     if done.exit_code and first and first.cause is Cause.STALE_PLAN:
         saved.unlink(missing_ok=True)
@@ -230,41 +197,3 @@ def _effect(release: str, done: TerraformRun) -> Effect:
 def _result(done: TerraformRun, shown: dict[str, Any] | None) -> TerraformPlan:
     changes = read_changes(shown) if shown else planned_changes(done.events)
     return TerraformPlan(exit_code=done.exit_code, changes=changes, drift=drifted(done.events))
-
-
-def _run(
-    environment: Environment,
-    argv: list[str],
-    code: Path,
-    timeout_seconds: float,
-    *,
-    locks: bool = False,
-    keep_output: bool = True,
-) -> TerraformRun:
-    return run(
-        environment,
-        argv,
-        code,
-        folder_of(environment) / "runs",
-        timeout_seconds=timeout_seconds,
-        on_event=_tell,
-        lock=(lambda: read_state_lock(environment, code)) if locks else None,
-        keep_output=keep_output,
-    )
-
-
-def _tell(event: dict[str, Any]) -> None:
-    if event.get("type") in (
-        "planned_change",
-        "resource_drift",
-        "apply_start",
-        "apply_complete",
-        "apply_errored",
-    ):
-        say(f"terraform: {event.get('@message', '')}")
-    elif event.get("type") == "diagnostic" and event["diagnostic"].get("severity") == "error":
-        say(f"terraform: {event['diagnostic'].get('summary', '')}")
-
-
-def _judged(environment: Environment, lock: StateLock) -> Judgement:
-    return state_locks.judge(lock, own_runs(home_of(environment)), alone=alone_on_this_host())

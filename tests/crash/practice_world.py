@@ -25,14 +25,17 @@ NOT_COMPARED = ("state_sha256", "alarms", "packages")
 """Terraform counts its writes in the state; alarms have their own pace; nobody writes packages here."""
 
 
-def start_practice(module: str, environment: str, parameters: dict[str, str]) -> Outcome:
+def start_practice(practice: Practice) -> Outcome:
     """Start a scenario as `backstop recover --local` does."""
     from deployments.environments import load_environment
     from flows._ladder import Request
 
-    recover = importlib.import_module(f"flows.{module}").recover
-    asked = Request(requested_by="the sweep", reason="practice")
-    outcome: Outcome = recover.fn(load_environment(environment), request=asked, **parameters)
+    recover = importlib.import_module(f"flows.{practice.scenario.replace('-', '_')}").recover
+    past = "nobody is there to ask" if practice.break_glass else ""
+    asked = Request(requested_by="the sweep", reason="practice", break_glass=past)
+    outcome: Outcome = recover.fn(
+        load_environment(practice.environment), request=asked, **practice.parameters
+    )
     return outcome
 
 
@@ -63,9 +66,7 @@ class PracticeWorld:
             "BACKSTOP_HOME": str(self.home),
             "BACKSTOP_DELAY_SCALE": "0.5",
         }
-        module = self.practice.scenario.replace("-", "_")
-        given = (module, self.practice.environment, self.practice.parameters)
-        return start_practice, given, settings
+        return start_practice, (self.practice,), settings
 
     def ended_well(self, outcome: object) -> bool:
         return recovered(outcome)

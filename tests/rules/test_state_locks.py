@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rules.state_locks import Holder, OwnRun, from_diagnostic, from_json, judge, taken_by
+from rules.outcomes import Verdict
+from rules.state_locks import (
+    Holder,
+    Judgement,
+    OwnRun,
+    from_diagnostic,
+    from_json,
+    judge,
+    judge_lock,
+    taken_by,
+)
 
 AT = datetime(2026, 11, 22, 5, 4, 50, 522235, tzinfo=UTC)
 LOCK = from_json(
@@ -51,6 +61,35 @@ def test_only_proof_makes_a_lock_ours(runs: list[OwnRun], alone: bool, holder: H
 
     assert judged.holder is holder
     assert "a90b32d3" in judged.reason
+
+
+@pytest.mark.parametrize(
+    ("host", "alone", "holder"),
+    [
+        ("vm", True, Holder.GONE),
+        ("vm", False, Holder.FOREIGN),
+        ("vm2", True, Holder.FOREIGN),
+        ("", True, Holder.FOREIGN),
+    ],
+)
+def test_a_lock_of_this_host_needs_nobody_here(host: str, alone: bool, holder: Holder) -> None:
+    """Taken on this very host, where no Terraform runs: whoever took it is gone."""
+    assert judge(LOCK, [], alone=alone, host=host).holder is holder
+
+
+@pytest.mark.parametrize(
+    ("holder", "verdict"),
+    [
+        (Holder.OUR_DEAD, Verdict.FAIL),
+        (Holder.GONE, Verdict.FAIL),
+        (Holder.OUR_LIVE, Verdict.INCONCLUSIVE),
+        (Holder.FOREIGN, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_only_a_dead_holder_makes_a_lock_stale(holder: Holder, verdict: Verdict) -> None:
+    """A lock at work is no fault, and no lock is none."""
+    assert judge_lock(LOCK, Judgement(holder=holder, reason="so it is")).verdict is verdict
+    assert judge_lock(None, None).verdict is Verdict.PASS
 
 
 def test_age_proves_nothing() -> None:
