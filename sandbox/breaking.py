@@ -127,6 +127,18 @@ def unsilence_alarms(sandbox: Sandbox, environment: str) -> None:
     sandbox.home.silenced.unlink(missing_ok=True)
 
 
+def delete_secret(sandbox: Sandbox, environment: str) -> None:
+    """Somebody cleaned up, with AWS's week of grace."""
+    client, name = sandbox.client("secretsmanager"), sandbox.place(environment).secret
+    if "DeletedDate" not in client.describe_secret(SecretId=name):
+        client.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+
+
+def restore_secret(sandbox: Sandbox, environment: str) -> None:
+    """As it was."""
+    sandbox.client("secretsmanager").restore_secret(SecretId=sandbox.place(environment).secret)
+
+
 def _stuck_alarm(sandbox: Sandbox, environment: str) -> str:
     return f"{sandbox.place(environment).alarm_prefix}retired-checks"
 

@@ -80,6 +80,12 @@ FAULTS: dict[str, Fault] = {
             breaking.unsilence_alarms,
         ),
         Fault(
+            "deleted-secret",
+            "The dashboard's API key is scheduled for deletion: nobody can read it any more.",
+            breaking.delete_secret,
+            breaking.restore_secret,
+        ),
+        Fault(
             "stuck-alarm",
             "An alarm fired on a metric that nobody reports any more: it keeps its last state for good.",
             breaking.stick_alarm,

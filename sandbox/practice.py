@@ -35,5 +35,12 @@ PRACTICES: tuple[Practice, ...] = (
         environment="preprod",
         parameters={"alarm": "preprod-sentiment-retired-checks"},
     ),
+    Practice(
+        scenario="unreadable-secret",
+        rung="restore",
+        faults=("deleted-secret",),
+        environment="preprod",
+        parameters={"secret": "preprod/sentiment/dashboard-api-key"},
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""
