@@ -133,11 +133,14 @@ def _target(
 def _named_otherwise(environment: Environment, look: ServiceLook, history: list[Deployment]) -> str:
     """The running release as the service names it, in the ledger's spelling where it knows it; else by its bytes.
 
-    A release that broke before it was recorded is in no history, and may be too broken to say its name.
+    A release that broke before it was recorded is in no history, and may be too broken to say its name. One that
+    answers, and is known to be live in part only, is not the running one: a deployment stopped half way.
     """
     named = next((seen.release for seen in look.endpoints.values() if seen.release), "")
     if named:
-        return next((d.release for d in reversed(history) if same_release(named, d.release)), named)
+        known = next((d.release for d in reversed(history) if same_release(named, d.release)), "")
+        code = expected_code(history, known) if known else {}
+        return "" if code else known or named
     try:
         found = set(in_parallel([partial(release_of, environment, code) for code in look.code.values()]))
     except (NoWayBack, StepFailed):

@@ -23,21 +23,26 @@ from tasks.kinds import in_parallel
 from tasks.lambdas import move_alias, set_function_code
 from tasks.release_packages import Package, package_of
 from tasks.repositories import commit_of
-from tasks.terraform_locks import release_dead_lock
+from tasks.terraform_locks import freeze_state, release_dead_lock, thaw_state
 from tasks.terraform_runs import apply_plan, plan_release
 
 COMMIT, RUNNING, BEFORE, PACKAGE = "commit", "running", "before:", "package:"
 """Names of the facts in a plan: what acting needs after a restart."""
 
 
-def release_rungs(scenario: str, environment: Environment, to_release: str | None) -> list[Rung]:
-    """The ladder back to a proven release, safest way first."""
+def release_rungs(
+    scenario: str, environment: Environment, to_release: str | None, *, freeze: bool = False
+) -> list[Rung]:
+    """The ladder back to a proven release, safest way first.
+
+    With `freeze`, deployments are kept out by Terraform's own lock while Terraform goes back.
+    """
     undo_terraform, undo_direct = partial(_undo_terraform, environment), partial(_undo_direct, environment)
     return [
         Rung(
             name="terraform",
             decide=lambda _finding: _decide_terraform(scenario, environment, to_release),
-            act=partial(_act_terraform, environment),
+            act=partial(_act_frozen if freeze else _act_terraform, environment),
             verify=partial(_verify, environment),
             undo=undo_terraform,
         ),
@@ -153,6 +158,16 @@ def _act_terraform(environment: Environment, plan: Plan) -> None:
     commit = plan.facts[COMMIT]
     release_dead_lock(environment, plan.target, commit)
     apply_plan(environment, plan.target, commit, plan.changes)
+
+
+def _act_frozen(environment: Environment, plan: Plan) -> None:
+    commit = plan.facts[COMMIT]
+    release_dead_lock(environment, plan.target, commit)
+    freeze_state(environment, plan.target, commit)
+    try:
+        apply_plan(environment, plan.target, commit, plan.changes)
+    finally:
+        thaw_state(environment, plan.target, commit)
 
 
 def _act_direct(environment: Environment, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from rules.outcomes import Verdict
+from rules.outcomes import Check, Verdict
 from rules.values import Frozen
 
 CODE = "code:"
@@ -46,6 +46,30 @@ def running_release(history: Sequence[Deployment], live: Mapping[str, str]) -> s
         if live and all(deployment.code.get(function) == sha for function, sha in live.items()):
             return deployment.release
     return ""
+
+
+def judge_one_release(history: Sequence[Deployment], live: Mapping[str, str]) -> Check:
+    """Whether every function runs the same recorded release: a deployment that stopped half way can look healthy."""
+    name, wanted = "one release", "every function runs the same recorded release"
+    running = running_release(history, live)
+    if running:
+        return Check(
+            name=name, verdict=Verdict.PASS, reason=f"all run {running}", wanted=wanted, seen=running
+        )
+    runs = {function: _recorded_with(history, function, sha) for function, sha in live.items()}
+    told = ", ".join(f"{function} runs {release or 'unrecorded code'}" for function, release in runs.items())
+    if not any(runs.values()):
+        # A release that was just deployed and not proven yet; whether it works is another scenario's question.
+        return Check(
+            name=name, verdict=Verdict.INCONCLUSIVE, reason=told or "nothing was read", wanted=wanted
+        )
+    return Check(
+        name=name, verdict=Verdict.FAIL, reason=f"a deployment stopped half way: {told}", wanted=wanted
+    )
+
+
+def _recorded_with(history: Sequence[Deployment], function: str, sha256: str) -> str:
+    return next((d.release for d in _newest_first(history) if d.code.get(function) == sha256), "")
 
 
 def choose(history: Sequence[Deployment], live: Mapping[str, str], running: str = "") -> Choice:

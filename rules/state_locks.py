@@ -49,11 +49,16 @@ class OwnRun:
     ended: datetime | None = None
 
 
+FREEZE = "RecoveryFreeze"
+"""The operation that a recovery's own lock names: Terraform shows it to whoever wants to deploy meanwhile."""
+
+
 class Holder(StrEnum):
     """Who holds a lock."""
 
     OUR_DEAD = "a dead run of ours"
     OUR_LIVE = "a live run of ours"
+    THIS_RECOVERY = "this recovery, which keeps deployments out"
     GONE = "a process of this host that is gone"
     FOREIGN = "somebody else"
 
@@ -69,16 +74,28 @@ class Judgement(Frozen):
     reason: str
 
 
-def judge(lock: StateLock, runs: Iterable[OwnRun], *, alone: bool = False, host: str = "") -> Judgement:
+def judge(
+    lock: StateLock,
+    runs: Iterable[OwnRun],
+    *,
+    alone: bool = False,
+    host: str = "",
+    incident: str = "",
+    ended: frozenset[str] = frozenset(),
+) -> Judgement:
     """Whether a lock was left by a dead run of ours. Anything not proven is somebody else's.
 
     `alone` says that no Terraform that ran on this host (named `host`) when the lock was taken runs there still.
+
+    A freeze names its incident: it is ours while that is `incident`, and left behind once that is among the `ended`.
 
     A run that died before its lock id was seen proves nothing: a colleague may have taken the lock since. One that
     ended by itself may have left a lock that it never knew of (the answer to its request was lost, and the repeated
     request met the lock of the first): it was taken in that run's time, as that run's user on that run's host, and
     with `alone`, no Terraform of anybody is left on this host from that time.
     """
+    if lock.operation == FREEZE:
+        return _judged_freeze(lock, incident, ended)
     for run in runs:
         if run.lock_id == lock.id and not run.dead:
             return Judgement(
@@ -103,6 +120,20 @@ def judge(lock: StateLock, runs: Iterable[OwnRun], *, alone: bool = False, host:
     return Judgement(
         holder=Holder.FOREIGN, reason=f"{lock} is not ours; nothing proves that its holder is dead"
     )
+
+
+def frozen_by(lock: StateLock) -> str:
+    """The incident whose recovery keeps deployments out by this lock; empty: it is no freeze."""
+    return lock.info.partition(" ")[0] if lock.operation == FREEZE else ""
+
+
+def _judged_freeze(lock: StateLock, incident: str, ended: frozenset[str]) -> Judgement:
+    named = frozen_by(lock)
+    if named and named == incident:
+        return Judgement(holder=Holder.THIS_RECOVERY, reason=f"{lock} is this recovery's own")
+    if named in ended:
+        return Judgement(holder=Holder.OUR_DEAD, reason=f"{lock} was left by {named}, which has ended")
+    return Judgement(holder=Holder.FOREIGN, reason=f"{lock} keeps deployments out: {lock.info}")
 
 
 def judge_lock(lock: StateLock | None, judgement: Judgement | None) -> Check:

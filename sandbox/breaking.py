@@ -8,7 +8,9 @@ import socket
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from rules.errors import StepFailed
 from sandbox import terraform_binary
+from sandbox.aws_front import Rule, change_rules
 from sandbox.places import ALIAS, LOCK_TABLE
 from sandbox.world import Sandbox
 
@@ -137,6 +139,27 @@ def delete_secret(sandbox: Sandbox, environment: str) -> None:
 def restore_secret(sandbox: Sandbox, environment: str) -> None:
     """As it was."""
     sandbox.client("secretsmanager").restore_secret(SecretId=sandbox.place(environment).secret)
+
+
+def deploy_half(sandbox: Sandbox, environment: str) -> None:
+    """Terraform sets new code everywhere, and may then not move the dashboard's alias: its callers stay behind."""
+    name = "half-deployed"
+    denied = Rule(
+        "lambda.UpdateAlias",
+        "error",
+        code="AccessDeniedException",
+        status=403,
+        message="not authorized to perform: lambda:UpdateAlias",
+        agent="terraform-provider-aws",
+        name=name,
+    )
+    change_rules(sandbox.home.faults, lambda now: [*now, denied])
+    try:
+        sandbox.deploy(environment, BAD)
+    except StepFailed:
+        pass  # as it should
+    finally:
+        change_rules(sandbox.home.faults, lambda now: [rule for rule in now if rule.name != name])
 
 
 def _stuck_alarm(sandbox: Sandbox, environment: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,7 +23,8 @@ Told = Callable[[Event], None]
 
 
 _OWN_LOCK = re.compile(
-    r"acquiring the state lock.* ID: (?P<id>[0-9a-f-]{36}) .*Created: (?P<created>[0-9-]+ [0-9:]+)", re.DOTALL
+    r"acquiring the state lock.* ID: (?P<id>[0-9a-f-]{36}) .*Who: (?P<who>\S+) .*Created: (?P<created>[0-9-]+ [0-9:]+)",
+    re.DOTALL,
 )
 
 
@@ -68,7 +71,9 @@ def deploy(
             run(*arguments)
         except StepFailed as error:
             lock = _OWN_LOCK.search(error.message)
-            if lock is None or time.time() - _moment(lock["created"]) > time.monotonic() - began + 1:
+            if lock is None or lock["who"] != f"{getpass.getuser()}@{platform.node()}":
+                raise
+            if time.time() - _moment(lock["created"]) > time.monotonic() - began + 1:
                 raise
             # The reply to our own lock's write was lost: Terraform's retry met our lock and gave up on it.
             run("force-unlock", "-force", lock["id"])

@@ -34,6 +34,12 @@ FAULTS: dict[str, Fault] = {
             breaking.deploy_good_release,
         ),
         Fault(
+            "half-deployed",
+            "Deploy release 3 with a Terraform that fails half way: the dashboard's callers stay with release 2.",
+            breaking.deploy_half,
+            breaking.deploy_good_release,
+        ),
+        Fault(
             "dashboard-code",
             "Put release 3's package into the dashboard past Terraform, whose state does not notice.",
             breaking.swap_dashboard_code,

@@ -22,6 +22,7 @@ class Practice(Frozen):
 PRACTICES: tuple[Practice, ...] = (
     Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
     Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
+    Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
         scenario="stale-terraform-lock",
         rung="unlock",

@@ -67,8 +67,11 @@ def show(workspace: TerraformWorkspace, saved: Path) -> list[str]:
     return _spell(workspace, "show", str(saved), no_color=IsFlagged, json=IsFlagged)
 
 
-def apply(workspace: TerraformWorkspace, saved: Path) -> list[str]:
-    """Apply a saved plan, and nothing else: it holds its variables and needs no approval of Terraform's."""
+def apply(workspace: TerraformWorkspace, saved: Path, *, lock: bool = True) -> list[str]:
+    """Apply a saved plan, and nothing else: it holds its variables and needs no approval of Terraform's.
+
+    Without `lock` only where the caller holds the state's lock itself.
+    """
     return _spell(
         workspace,
         "apply",
@@ -77,7 +80,8 @@ def apply(workspace: TerraformWorkspace, saved: Path) -> list[str]:
         no_color=IsFlagged,
         json=IsFlagged,
         parallelism=workspace.parallelism,
-        lock_timeout=f"{workspace.lock_timeout_seconds}s",
+        lock=None if lock else False,
+        lock_timeout=f"{workspace.lock_timeout_seconds}s" if lock else None,
     )
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from blocks.environment import Environment
+from ledger.cases import current_case
+from ledger.database import open_ledger
+from ledger.models import IncidentRow
 from rules import state_locks
 from rules.state_locks import Judgement, StateLock
 from tasks._terraform_folders import folder_of, home_of
@@ -53,6 +56,18 @@ def _tell(event: dict[str, Any]) -> None:
 
 def judged(environment: Environment, lock: StateLock) -> Judgement:
     """Who holds a lock, by what this installation and this host know."""
+    case, named = current_case.get(), state_locks.frozen_by(lock)
     return state_locks.judge(
-        lock, own_runs(home_of(environment)), alone=nobody_left_from(lock.created), host=platform.node()
+        lock,
+        own_runs(home_of(environment)),
+        alone=nobody_left_from(lock.created),
+        host=platform.node(),
+        incident=case.incident_id if case else "",
+        ended=frozenset({named}) if named and _has_ended(named) else frozenset(),
     )
+
+
+def _has_ended(incident_id: str) -> bool:
+    with open_ledger().reading() as session:
+        row = session.get(IncidentRow, incident_id)
+        return row is not None and row.closed_at is not None

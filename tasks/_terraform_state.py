@@ -56,3 +56,89 @@ def _in_bucket(environment: Environment, bucket: str, key: str) -> StateLock | N
     except NotThere:
         return None
     return from_json(body.decode())
+
+
+def write_state_lock(environment: Environment, code: Path, body: dict[str, str]) -> bool:
+    """Take the lock of the state, in every place where Terraform would look; false: somebody else has it.
+
+    `body` is the lock as Terraform writes it. Where it is held by the same id already, nothing is written.
+    """
+    backend = _backend(code)
+    if backend is None:
+        return False
+    bucket, key, table = str(backend["bucket"]), str(backend["key"]), backend.get("dynamodb_table")
+    text = json.dumps(body, separators=(",", ":"))
+    if table:
+        held = _in_table(environment, str(table), f"{bucket}/{key}")
+        if held is None and not _put_item(environment, str(table), f"{bucket}/{key}", text):
+            return False
+        if held and held.id != body["ID"]:
+            return False
+    if backend.get("use_lockfile"):
+        in_bucket = _in_bucket(environment, bucket, f"{key}.tflock")
+        if in_bucket is None and _put_object(environment, bucket, f"{key}.tflock", text):
+            return True
+        return in_bucket is not None and in_bucket.id == body["ID"]
+    return bool(table)
+
+
+def remove_state_lock(environment: Environment, code: Path, lock_id: str) -> None:
+    """Give the lock with this id back, wherever it is held; another one is left alone."""
+    backend = _backend(code)
+    if backend is None:
+        return
+    bucket, key, table = str(backend["bucket"]), str(backend["key"]), backend.get("dynamodb_table")
+    if table:
+        _delete_item(environment, str(table), f"{bucket}/{key}", lock_id)
+    if backend.get("use_lockfile"):
+        held = _in_bucket(environment, bucket, f"{key}.tflock")
+        if held and held.id == lock_id:
+            with translated("give the state's lock file back"):
+                environment.account.client("s3").delete_object(Bucket=bucket, Key=f"{key}.tflock")
+
+
+def _put_item(environment: Environment, table: str, key: str, text: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    item = {"LockID": {"S": key}, "Info": {"S": text}}
+    with translated("take the state's lock"):
+        try:
+            environment.account.client("dynamodb").put_item(
+                TableName=table, Item=item, ConditionExpression="attribute_not_exists(LockID)"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+    return True
+
+
+def _delete_item(environment: Environment, table: str, key: str, lock_id: str) -> None:
+    from botocore.exceptions import ClientError
+
+    with translated("give the state's lock back"):
+        try:
+            environment.account.client("dynamodb").delete_item(
+                TableName=table,
+                Key={"LockID": {"S": key}},
+                ConditionExpression="contains(Info, :id)",
+                ExpressionAttributeValues={":id": {"S": lock_id}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+
+def _put_object(environment: Environment, bucket: str, key: str, text: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    with translated("take the state's lock file"):
+        try:
+            environment.account.client("s3").put_object(
+                Bucket=bucket, Key=key, Body=text.encode(), IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                return False
+            raise
+    return True

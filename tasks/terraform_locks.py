@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from blocks.environment import Environment
+from ledger.cases import current_case
 from rules.errors import StepFailed
 from rules.outcomes import Effect
-from rules.state_locks import DEAD, Holder, Judgement, StateLock
+from rules.state_locks import DEAD, FREEZE, Holder, Judgement, StateLock
 from rules.terraform_diagnostics import as_error
 from rules.values import Frozen
 from tasks import _terraform_command as command
 from tasks._terraform_folders import folder_of
 from tasks._terraform_logged import judged, run_logged
-from tasks._terraform_state import read_state_lock
+from tasks._terraform_state import read_state_lock, remove_state_lock, write_state_lock
 from tasks._terraform_survivors import settle
 from tasks.kinds import action, probe, say
 from tasks.terraform_runs import init_workspace
@@ -78,6 +82,61 @@ def remove_lock(environment: Environment, release: str, commit: str, lock_id: st
             hint="Somebody works on this state. Wait for them; start again if the lock stays.",
         )
     return _unlocked(environment, code, lock, found)
+
+
+@action(subject="the state of {release}")
+def freeze_state(environment: Environment, release: str, commit: str) -> Effect:
+    """Keep deployments out by Terraform's own lock while this incident recovers. Repeating it changes nothing.
+
+    Whoever wants to deploy meanwhile is refused by Terraform itself, and reads which incident is at work.
+
+    Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem
+
+    Raises:
+        StepFailed: somebody else holds the lock.
+    """
+    code = init_workspace.fn(environment, release, commit)
+    incident = _incident()
+    lock = read_state_lock(environment, code)
+    ours = lock is not None and judged(environment, lock).holder is Holder.THIS_RECOVERY
+    # A run before us may have died between the two places where a lock is kept: the same id completes it.
+    body = {
+        "ID": lock.id if lock and ours else str(uuid4()),
+        "Operation": FREEZE,
+        "Info": f"{incident} keeps deployments out while it recovers; do not unlock",
+        "Who": f"backstop@{platform.node()}",
+        "Version": "",
+        "Created": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "Path": environment.name,
+    }
+    if not write_state_lock(environment, code, body):
+        held = read_state_lock(environment, code)
+        raise StepFailed(
+            f"The state cannot be frozen: {judged(environment, held).reason if held else 'its lock changed hands'}.",
+            hint="Somebody is deploying. Wait for them, or stop their deployment.",
+        )
+    return Effect(subject=_SUBJECT, changed=not ours, after="frozen", detail=f"by {incident}")
+
+
+@action(subject="the state of {release}")
+def thaw_state(environment: Environment, release: str, commit: str) -> Effect:
+    """Let deployments in again: give back the freeze of this incident, and no other lock. Repeating it changes nothing.
+
+    Permissions: s3:GetObject, s3:DeleteObject, dynamodb:GetItem, dynamodb:DeleteItem
+    """
+    code = init_workspace.fn(environment, release, commit)
+    lock = read_state_lock(environment, code)
+    if lock is None or judged(environment, lock).holder is not Holder.THIS_RECOVERY:
+        return Effect(
+            subject=_SUBJECT, changed=False, after="free", detail="it is not frozen by this incident"
+        )
+    remove_state_lock(environment, code, lock.id)
+    return Effect(subject=_SUBJECT, changed=True, before="frozen", after="free")
+
+
+def _incident() -> str:
+    case = current_case.get()
+    return case.incident_id if case else ""
 
 
 _SUBJECT = "state lock"

@@ -13,12 +13,11 @@ from typing import Any
 
 from blocks.environment import Environment
 from ledger.cases import current_case
-from rules import state_locks
 from rules.errors import StepFailed
 from rules.names import commit_id, release_name
 from rules.outcomes import Effect
 from rules.plans import Change
-from rules.state_locks import StateLock
+from rules.state_locks import Holder, StateLock
 from rules.terraform_diagnostics import Cause, as_error, deciding
 from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
@@ -31,6 +30,8 @@ from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
 _READY = ".backstop-ready"
+_NEEDS_NO_LOCK = frozenset({Holder.OUR_DEAD, Holder.THIS_RECOVERY})
+"""Holders beside whom a plan may be made without taking the lock: nobody writes the state."""
 
 
 @probe(retries=2)
@@ -146,7 +147,7 @@ def _planned(environment: Environment, code: Path) -> TerraformPlan:
     lock = read_state_lock(environment, code)
     done = _plan(environment, code, saved, lock)
     first = deciding(done.diagnoses)
-    if first and first.lock and judged(environment, first.lock).holder is state_locks.Holder.OUR_DEAD:
+    if first and first.lock and judged(environment, first.lock).holder in _NEEDS_NO_LOCK:
         done = _plan(environment, code, saved, first.lock)  # we left it ourselves, in this very run
     if done.exit_code not in (0, 2):
         raise as_error("plan", done.diagnoses, done.text[-400:])
@@ -161,9 +162,9 @@ def _planned(environment: Environment, code: Path) -> TerraformPlan:
 
 
 def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | None) -> TerraformRun:
-    """Plan, without taking the lock where only a dead run of ours holds it."""
+    """Plan, without taking the lock where only a dead run of ours, or this recovery, holds it."""
     found = judged(environment, lock) if lock else None
-    ours = found is not None and found.holder is state_locks.Holder.OUR_DEAD
+    ours = found is not None and found.holder in _NEEDS_NO_LOCK
     if found and ours:
         say(f"{found.reason}: planning without the lock.")
     workspace = environment.platform.terraform
@@ -174,9 +175,10 @@ def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | N
 def _applied(environment: Environment, code: Path) -> TerraformRun | None:
     """Apply the saved plan; None when it is stale."""
     workspace, saved = environment.platform.terraform, saved_plan(environment)
-    done = run_logged(
-        environment, command.apply(workspace, saved), code, workspace.timeout_seconds, locks=True
-    )
+    held = read_state_lock(environment, code)
+    ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
+    argv = command.apply(workspace, saved, lock=not ours)
+    done = run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
     first = deciding(done.diagnoses)
     if done.exit_code and first and first.cause is Cause.STALE_PLAN:
         saved.unlink(missing_ok=True)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.outcomes import Verdict
-from rules.rollback_targets import Deployment, choose, expected_code, running_release, standing
+from rules.rollback_targets import (
+    Deployment,
+    choose,
+    expected_code,
+    judge_one_release,
+    running_release,
+    standing,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RELEASES = ["a", "b", "c", "d", "e"]
@@ -155,3 +162,21 @@ def test_the_expected_code_is_that_of_the_last_pass() -> None:
     ]
 
     assert expected_code(history, "a") == dict.fromkeys(FUNCTIONS, "new")
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict", "says"),
+    [
+        (live("a"), Verdict.PASS, "all run a"),
+        ({"ingestion": "code-b", "dashboard": "code-a"}, Verdict.FAIL, "dashboard runs a"),
+        ({"ingestion": "code-x", "dashboard": "code-a"}, Verdict.FAIL, "unrecorded code"),
+        (live("x"), Verdict.INCONCLUSIVE, "unrecorded code"),
+        ({}, Verdict.INCONCLUSIVE, "nothing was read"),
+    ],
+)
+def test_half_a_deployment_is_found(now: dict[str, str], verdict: Verdict, says: str) -> None:
+    """Functions of different releases are half a deployment, even where all of them work."""
+    check = judge_one_release([deployed("a", 0), deployed("b", 1)], now)
+
+    assert check.verdict is verdict
+    assert says in check.reason

@@ -8,11 +8,13 @@ import pytest
 
 from rules.outcomes import Verdict
 from rules.state_locks import (
+    FREEZE,
     Holder,
     Judgement,
     OwnRun,
     from_diagnostic,
     from_json,
+    frozen_by,
     judge,
     judge_lock,
     taken_by,
@@ -118,3 +120,24 @@ def test_what_is_no_lock_is_refused(text: str) -> None:
 def test_a_message_without_a_lock_is_none() -> None:
     """A backend that failed names no holder."""
     assert from_diagnostic("operation error S3: PutObject, NoSuchBucket") is None
+
+
+@pytest.mark.parametrize(
+    ("incident", "ended", "holder"),
+    [
+        ("inc-7", frozenset[str](), Holder.THIS_RECOVERY),
+        ("inc-8", frozenset[str](), Holder.FOREIGN),
+        ("", frozenset[str](), Holder.FOREIGN),
+        ("inc-8", frozenset({"inc-7"}), Holder.OUR_DEAD),
+        ("inc-8", frozenset({"inc-9"}), Holder.FOREIGN),
+    ],
+)
+def test_a_freeze_belongs_to_its_incident(incident: str, ended: frozenset[str], holder: Holder) -> None:
+    """While it recovers nobody else touches its lock; once it has ended, the lock was left behind."""
+    freeze = LOCK.model_copy(update={"operation": FREEZE, "info": "inc-7 keeps deployments out"})
+
+    judged = judge(freeze, [run()], alone=True, host="vm", incident=incident, ended=ended)
+
+    assert judged.holder is holder
+    assert frozen_by(freeze) == "inc-7"
+    assert frozen_by(LOCK) == ""

@@ -1,0 +1,81 @@
+"""Production deploy failure: a deployment stopped half way; production returns to the last proven release, whole."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from blocks.environment import Environment
+from flows._incident import handle
+from flows._ladder import Request
+from flows._release_memory import release_history
+from flows._release_rungs import release_rungs
+from flows._watching import detect
+from rules.errors import StepFailed
+from rules.health import finding, judge_terraform
+from rules.names import ReleaseName
+from rules.outcomes import Check, Finding, Outcome, Verdict
+from rules.rollback_targets import judge_one_release, running_release
+from tasks.lambdas import all_live_code
+from tasks.repositories import commit_of
+from tasks.terraform_runs import drift_of
+
+SCENARIO = "production-deploy-failure"
+BUDGET_SECONDS = 600.0
+UNASKED = Request()
+
+
+@flow(name="production-deploy-failure", flow_run_name="production-deploy-failure in {environment.name}")
+def recover(
+    environment: Environment,
+    to_release: ReleaseName | None = None,
+    rehearse: bool = False,
+    request: Request = UNASKED,
+) -> Outcome:
+    """Return an environment to its last known-good release after a deployment stopped half way.
+
+    1. Look: health and alarms, whether every function runs the same release, whether Terraform has something left
+       to change. A half deployment can look healthy.
+    2. Choose the last release that was proven good here and is not wholly live; check its packages.
+    3. Plan with that release's own infrastructure code; keep other deployments out by Terraform's own lock; apply
+       exactly that plan; let them in again.
+    4. If Terraform cannot: set the functions' code directly and move the alias.
+    5. Prove it: live code, no changes and no drift, healthy several times in a row, alarms clear for a while.
+
+    Source: runbook 001, scenario 4 (ladder of scenario 6).
+    Budget: 10 minutes.
+
+    Args:
+        environment: Where the deployment failed.
+        to_release: The proven release to return to. Leave empty for the last proven one that is not running.
+        rehearse: Only say what would be done; nothing is changed.
+        request: Who asks for it and why. Every field may stay empty.
+    """
+    return handle(
+        SCENARIO,
+        environment,
+        rehearse=rehearse,
+        request=request,
+        detect=lambda: _detect(environment),
+        ladder=release_rungs(SCENARIO, environment, to_release, freeze=True),
+        budget_seconds=BUDGET_SECONDS,
+        parameters={"to_release": to_release} if to_release else {},
+    )
+
+
+def _detect(environment: Environment) -> Finding:
+    history = release_history(environment)
+    live = {code.function: code.sha256 for code in all_live_code(environment)}
+    checks = [*detect(environment).health.checks, judge_one_release(history, live)]
+    running = running_release(history, live)
+    if running:
+        checks.append(_terraform(environment, running))
+    return finding(checks)
+
+
+def _terraform(environment: Environment, running: str) -> Check:
+    """Whether the deployment changed more than code: the functions may be whole, and their settings not."""
+    try:
+        found = drift_of(environment, running, commit_of(environment.platform.terraform, running))
+    except StepFailed as error:
+        return Check(name="terraform", verdict=Verdict.INCONCLUSIVE, reason=error.message)
+    return judge_terraform(found.exit_code, [change.address for change in found.changes], found.drift)
