@@ -13,6 +13,8 @@ from flows._ladder import Rung, Snapshot
 from flows._release_choice import Target, choose_target
 from flows._release_memory import remember
 from flows._watching import Wanted, watch
+from ledger.attempts import carried_out
+from ledger.cases import current_case
 from rules.errors import NoWayBack, StepFailed
 from rules.health import short
 from rules.outcomes import Effect, Verdict, Verification
@@ -161,11 +163,12 @@ def _act_terraform(environment: Environment, plan: Plan) -> None:
 
 
 def _act_frozen(environment: Environment, plan: Plan) -> None:
-    commit = plan.facts[COMMIT]
-    release_dead_lock(environment, plan.target, commit)
-    freeze_state(environment, plan.target, commit)
+    commit, case = plan.facts[COMMIT], current_case.get()
     try:
-        apply_plan(environment, plan.target, commit, plan.changes)
+        if case is None or not carried_out(case, apply_plan.fn.__name__):
+            release_dead_lock(environment, plan.target, commit)
+            freeze_state(environment, plan.target, commit)
+            apply_plan(environment, plan.target, commit, plan.changes)
     finally:
         thaw_state(environment, plan.target, commit)
 

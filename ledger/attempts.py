@@ -26,3 +26,10 @@ def was_deployed_in_vain(case: Case, target: str) -> bool:
                 if last and set(last.values()) <= {"changed", "unchanged"}:
                     return True
     return False
+
+
+def carried_out(case: Case, action: str) -> bool:
+    """Whether the pinned plan's action is done by its own word: killed later, it need not be prepared again."""
+    with case.ledger.reading() as session:
+        made = select(StepRow.result).where(StepRow.plan_id == case.plan_id, StepRow.action == action)
+        return bool({"changed", "unchanged"} & set(session.scalars(made)))
