@@ -7,11 +7,12 @@ import shutil
 import socket
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from rules.errors import StepFailed
 from sandbox import terraform_binary
 from sandbox.aws_front import Rule, change_rules
-from sandbox.places import ALIAS, LOCK_TABLE
+from sandbox.places import ALIAS, LOCK_TABLE, STATE_BUCKET
 from sandbox.world import Sandbox
 
 GOOD, BAD = 2, 3
@@ -160,6 +161,37 @@ def deploy_half(sandbox: Sandbox, environment: str) -> None:
         pass  # as it should
     finally:
         change_rules(sandbox.home.faults, lambda now: [rule for rule in now if rule.name != name])
+
+
+def lose_state(sandbox: Sandbox, environment: str) -> None:
+    """As after a first apply that was killed before it wrote: everything exists, and the state knows nothing."""
+    place, s3 = sandbox.place(environment), sandbox.client("s3")
+    kept = _kept_state(sandbox, environment)
+    if not kept.exists():
+        kept.write_bytes(s3.get_object(Bucket=STATE_BUCKET, Key=place.state_key)["Body"].read())
+    s3.delete_object(Bucket=STATE_BUCKET, Key=place.state_key)
+    _forget_digest(sandbox, environment)
+
+
+def find_state(sandbox: Sandbox, environment: str) -> None:
+    """The state as it was, where nobody has made a new one."""
+    kept, place, s3 = _kept_state(sandbox, environment), sandbox.place(environment), sandbox.client("s3")
+    if not kept.exists():
+        return
+    found = s3.list_objects_v2(Bucket=STATE_BUCKET, Prefix=place.state_key).get("KeyCount")
+    if not found:
+        s3.put_object(Bucket=STATE_BUCKET, Key=place.state_key, Body=kept.read_bytes())
+        _forget_digest(sandbox, environment)
+    kept.unlink()
+
+
+def _kept_state(sandbox: Sandbox, environment: str) -> Path:
+    return sandbox.home.path / "run" / f"state-{environment}.json"
+
+
+def _forget_digest(sandbox: Sandbox, environment: str) -> None:
+    key = {"LockID": {"S": f"{sandbox.place(environment).lock_id}-md5"}}
+    sandbox.client("dynamodb").delete_item(TableName=LOCK_TABLE, Key=key)
 
 
 def _stuck_alarm(sandbox: Sandbox, environment: str) -> str:

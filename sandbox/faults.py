@@ -40,6 +40,12 @@ FAULTS: dict[str, Fault] = {
             breaking.deploy_good_release,
         ),
         Fault(
+            "lost-state",
+            "Terraform's state is empty, as after an apply that was killed before it wrote: everything exists.",
+            breaking.lose_state,
+            breaking.find_state,
+        ),
+        Fault(
             "dashboard-code",
             "Put release 3's package into the dashboard past Terraform, whose state does not notice.",
             breaking.swap_dashboard_code,

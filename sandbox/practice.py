@@ -14,7 +14,7 @@ class Practice(Frozen):
     faults: tuple[str, ...]
     environment: str = "prod"
     parameters: dict[str, str] = {}
-    """What the scenario is asked for, beside the environment."""
+    """What the scenario is asked for, beside the environment; `{good}` stands for the release that works."""
     break_glass: bool = False
     """Its plan asks a person, and in practice nobody is there."""
 
@@ -22,6 +22,13 @@ class Practice(Frozen):
 PRACTICES: tuple[Practice, ...] = (
     Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
     Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
+    Practice(
+        scenario="preprod-terraform-failure",
+        rung="finish",
+        faults=("lost-state",),
+        environment="preprod",
+        parameters={"release": "{good}"},
+    ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
         scenario="stale-terraform-lock",

@@ -19,6 +19,7 @@ from rules.outcomes import Effect
 from rules.plans import Change
 from rules.state_locks import Holder, StateLock
 from rules.terraform_diagnostics import Cause, as_error, deciding
+from rules.terraform_imports import Import, as_blocks
 from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
 from tasks._terraform_folders import folder_of, saved_plan
@@ -57,12 +58,16 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
     return code
 
 
-_VARIABLES = "backstop.tfvars.json"
+_VARIABLES, _IMPORTS = "backstop.tfvars.json", "backstop_imports.tf"
 
 
 @probe(retries=2)
-def plan_release(environment: Environment, release: str, commit: str) -> TerraformPlan:
+def plan_release(
+    environment: Environment, release: str, commit: str, imports: Sequence[Import] = ()
+) -> TerraformPlan:
     """Plan going to a release with its own infrastructure code, and save the plan.
+
+    `imports` are brought into the state by the same plan, and by every plan that is made anew for it.
 
     Where only a dead run of ours holds the lock, the plan is made without taking it: nobody writes the state.
 
@@ -74,6 +79,7 @@ def plan_release(environment: Environment, release: str, commit: str) -> Terrafo
     """
     code = init_workspace.fn(environment, release, commit)
     settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
+    (code / _IMPORTS).write_text(as_blocks(imports), encoding="utf-8")
     planned = _planned(environment, code)
     case = current_case.get()
     if case is None or case.rehearsal:

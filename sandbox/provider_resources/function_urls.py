@@ -46,6 +46,11 @@ class FunctionUrl(AwsResource):
         client("lambda").update_function_url_config(AuthType=planned["authorization_type"], **_which(current))
         return planned
 
+    def import_(self, ctx: Any, id: str) -> State:  # noqa: A002 - the name that Terraform's library gives it
+        """`function` or `function/qualifier`, as the real provider takes it."""
+        function, _, qualifier = id.partition("/")
+        return {**super().import_(ctx, id), "function_name": function, "qualifier": qualifier or None}
+
     def remove(self, current: State) -> None:
         """Delete it; the function stays."""
         client("lambda").delete_function_url_config(**_which(current))

@@ -66,7 +66,9 @@ class PracticeWorld:
             "BACKSTOP_HOME": str(self.home),
             "BACKSTOP_DELAY_SCALE": "0.5",
         }
-        return start_practice, (self.practice,), settings
+        good = self.sandbox.release(2)
+        given = {name: value.format(good=good) for name, value in self.practice.parameters.items()}
+        return start_practice, (self.practice.model_copy(update={"parameters": given}),), settings
 
     def ended_well(self, outcome: object) -> bool:
         return recovered(outcome)
