@@ -6,6 +6,7 @@ from pydantic import Field
 
 from blocks.aws_account import AwsAccount
 from blocks.escalation_path import EscalationPath
+from blocks.github_repository import GithubRepository
 from blocks.platforms import Platform
 from blocks.strict_block import StrictBlock
 from rules.approvals import Policy
@@ -26,6 +27,11 @@ class Environment(StrictBlock):
     account: AwsAccount = Field(title="AWS account")
     platform: Platform = Field(
         title="Platform", description="What is deployed there and how it is rolled back."
+    )
+    github: GithubRepository | None = Field(
+        default=None,
+        title="GitHub repository",
+        description="Whose workflows build and promote what runs here. Empty: nothing is asked of GitHub.",
     )
     automatic_up_to: Policy | None = Field(
         default=None,

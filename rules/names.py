@@ -34,6 +34,11 @@ RelativePath = Annotated[
 ]
 """A path inside a repository: never absolute, never upwards, never an option."""
 
+BranchName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$"), AfterValidator(_never_upwards)
+]
+"""A Git branch: it reaches git and GitHub, and never starts with a hyphen."""
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

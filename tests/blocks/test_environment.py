@@ -17,6 +17,11 @@ DESCRIBED: dict[str, Any] = {
     "name": "prod",
     "tier": "production",
     "account": {"account_id": "123456789012", "region": "eu-west-1"},
+    "github": {
+        "owner": "acme",
+        "name": "sentiment-service",
+        "token": {"source": "environment", "name": "GITHUB_TOKEN"},
+    },
     "freeze_windows": [{"start": "2026-12-24T00:00:00Z", "end": "2026-12-27T00:00:00Z"}],
     "platform": {
         "functions": [
@@ -67,6 +72,11 @@ BAD: dict[str, tuple[Edit, str]] = {
         "Did you mean `binary`?",
     ),
     "a misspelt key of a function": (lambda e: e["platform"]["functions"][0].update(alais="live"), "alais"),
+    "a repository with its owner in its name": (lambda e: e["github"].update(name="acme/sentiment"), "name"),
+    "a repository that climbs": (lambda e: e["github"].update(name=".."), "name"),
+    "a GitHub without its scheme": (lambda e: e["github"].update(api_url="api.github.com"), "api_url"),
+    "a branch that is an option": (lambda e: e["github"].update(default_branch="--all"), "default_branch"),
+    "a workflow in a folder": (lambda e: e["github"].update(deploy_workflow="../x.yml"), "deploy_workflow"),
     "a short account": (lambda e: e["account"].update(account_id="1234"), "account_id"),
     "a bad region": (lambda e: e["account"].update(region="ireland"), "region"),
     "an unknown tier": (lambda e: e.update(tier="prod"), "tier"),
