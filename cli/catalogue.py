@@ -1,53 +1,16 @@
-"""What Backstop can do, read from the text of the flows: importing them would take seconds."""
+"""The scenario that somebody typed."""
 
 from __future__ import annotations
 
-import ast
-import re
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-
 from cli.failures import WrongUsage
 from cli.names import suggestion
+from flows._catalogue import Scenario, scenarios
 
 OWN_OPTIONS = {
     "environment": "--environment",
     "rehearse": "--rehearse",
     "request": "--requested-by and --reason",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a scenario beside the environment: `key=value` on the command line."""
-
-    name: str
-    type: str
-    default: str
-    required: bool
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One kind of thing that goes wrong. `module` is importable and holds `recover`."""
-
-    name: str
-    module: str
-    title: str
-    source: str
-    budget: str
-    about: str
-    parameters: tuple[Parameter, ...]
-
-
-@cache
-def scenarios() -> tuple[Scenario, ...]:
-    """Every scenario in `flows/`, by name."""
-    found = [scenario for path in _flow_files() if (scenario := _read(path)) is not None]
-    return tuple(sorted(found, key=lambda scenario: scenario.name))
 
 
 def scenario(name: str) -> Scenario:
@@ -65,84 +28,3 @@ def scenario(name: str) -> Scenario:
         f"There is no scenario {name[:80]!r}.{suggestion(wanted, names)}",
         hint="`backstop scenarios` lists them.",
     )
-
-
-def _flow_files() -> list[Path]:
-    spec = find_spec("flows")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    return sorted(path for folder in folders for path in Path(folder).glob("[!_]*.py"))
-
-
-def _read(path: Path) -> Scenario | None:
-    """The scenario of a file, or None for upkeep: only scenarios have a flow called `recover`."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "recover":
-            return _scenario(path, node)
-    return None
-
-
-def _scenario(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
-    docstring = ast.get_docstring(node) or ""
-    title, _, rest = docstring.partition("\n")
-    if " Source:" in title:  # all of it in one line
-        title, rest = re.split(r"\s+(?=Source:)", title, maxsplit=1)
-    about = re.split(
-        r"^\s*(?:Source|Budget|Args|Parameters|Raises|Returns):", rest, maxsplit=1, flags=re.MULTILINE
-    )
-    flat = " ".join(docstring.split())
-    return Scenario(
-        name=_flow_name(node) or path.stem.replace("_", "-"),
-        module=f"flows.{path.stem}",
-        title=title,
-        source=_after("Source", flat),
-        budget=_after("Budget", flat),
-        about=about[0].strip(),
-        parameters=tuple(_parameters(node.args)),
-    )
-
-
-def _after(word: str, text: str) -> str:
-    """What follows `Source:` or `Budget:` up to the end of its sentence."""
-    found = re.search(rf"\b{word}:\s*(.+?)(?:\.(?=\s|$)|$)", text)
-    return found.group(1).strip() if found else ""
-
-
-def _flow_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call):
-            for keyword in decorator.keywords:
-                if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
-                    return str(keyword.value.value)
-    return ""
-
-
-def _parameters(arguments: ast.arguments) -> list[Parameter]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = list(zip(positional, [*missing, *arguments.defaults], strict=True))
-    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
-    return [_parameter(argument, default) for argument, default in pairs if argument.arg not in OWN_OPTIONS]
-
-
-def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
-    """A parameter, with its description where the annotation is `Annotated[type, Field(description=…)]`."""
-    kind, about = argument.annotation, ""
-    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
-        parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
-        kind = parts[0]
-        about = next((text for part in parts[1:] if (text := _described(part))), "")
-    return Parameter(
-        name=argument.arg,
-        type=ast.unparse(kind) if kind else "str",
-        default=ast.unparse(default) if default is not None else "",
-        required=default is None,
-        about=about,
-    )
-
-
-def _described(field: ast.expr) -> str:
-    if isinstance(field, ast.Call):
-        for keyword in field.keywords:
-            if keyword.arg == "description" and isinstance(keyword.value, ast.Constant):
-                return str(keyword.value.value)
-    return ""

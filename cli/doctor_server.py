@@ -9,11 +9,11 @@ from importlib.metadata import version
 
 import httpx
 
-from cli import catalogue
 from cli.checkup import Check, Result, check, failed, passed, warned
 from cli.failures import Unready
 from cli.prefect_api import PrefectApi
 from cli.running import webhook_address
+from flows._catalogue import scenarios
 
 SCHEDULER_SECONDS = 20.0
 """Prefect looks for new schedules every five seconds."""
@@ -46,7 +46,7 @@ def server() -> Iterable[Result]:
 
 def _deployments(api: PrefectApi) -> Iterable[Result]:
     """Whether every scenario has its deployment, and whether somebody serves them."""
-    wanted = {scenario.name for scenario in catalogue.scenarios()}
+    wanted = {scenario.name for scenario in scenarios()}
     registered = api.post(
         "/deployments/filter", {"deployments": {"tags": {"all_": ["backstop"]}}, "limit": 200}
     )

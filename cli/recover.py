@@ -9,6 +9,7 @@ from cli import catalogue
 from cli.failures import WrongUsage
 from cli.names import environment_name, suggestion
 from cli.options import AsJson, EnvironmentOption, command
+from flows._catalogue import Scenario
 
 JSON_KINDS = {"int", "float", "bool", "list", "tuple", "dict", "set"}
 
@@ -67,7 +68,7 @@ def recover(
     return recover_there(known, environment, asked, rehearse=rehearse, request=request, as_json=as_json)
 
 
-def parameters(scenario: catalogue.Scenario, values: tuple[str, ...]) -> dict[str, Any]:
+def parameters(scenario: Scenario, values: tuple[str, ...]) -> dict[str, Any]:
     """The scenario's further parameters from `key=value` words.
 
     Raises:
@@ -113,5 +114,5 @@ def typed(value: str, annotation: str) -> Any:
         return value
 
 
-def _hint(scenario: catalogue.Scenario) -> str:
+def _hint(scenario: Scenario) -> str:
     return f"`backstop scenarios {scenario.name}` shows its parameters."

@@ -17,9 +17,9 @@ from typing import Any, cast
 from sqlalchemy import select
 
 from cli import endings
-from cli.catalogue import Scenario
 from cli.failures import INTERRUPTED, WrongUsage
 from cli.live import LOOK_SECONDS, Watching
+from flows._catalogue import Scenario
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow, LeaseRow
 from rules.outcomes import Outcome

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from cli import endings
-from cli.catalogue import Scenario
 from cli.failures import INTERRUPTED
 from cli.live import LOOK_SECONDS, Watching
 from cli.prefect_api import PrefectApi, RunState
 from cli.printing import console
+from flows._catalogue import Scenario
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow
 from rules.errors import NotRecovered

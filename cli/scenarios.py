@@ -6,10 +6,11 @@ from dataclasses import asdict
 
 from rich.markup import escape
 
-from cli.catalogue import Scenario
-from cli.catalogue import scenarios as known_scenarios
+from cli.catalogue import scenario
 from cli.options import AsJson, command
 from cli.printing import console, print_json, table
+from flows import _catalogue
+from flows._catalogue import Scenario
 
 app = command("scenarios", "scenarios", "scenarios canary-failure", "scenarios --json")
 
@@ -22,10 +23,8 @@ def scenarios(name: str | None = None, *, as_json: AsJson = False) -> int:
         name: Show only this scenario, with its parameters.
         as_json: Print JSON.
     """
-    from cli.catalogue import scenario
-
     if name is None:
-        listed = known_scenarios()
+        listed = _catalogue.scenarios()
         if as_json:
             print_json([asdict(found) for found in listed])
         else:

@@ -16,19 +16,22 @@ from rules.values import Frozen
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ARN_REGION = re.compile(r"^arn:aws[a-z-]*:cloudwatch:([a-z0-9-]+):\d{12}:alarm:")
 MOST_LABELS = 64
+LINE = 256
+"""Characters of a name or a label."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without control characters (PostgreSQL refuses NUL)."""
     return _CONTROL.sub(" ", text)
 
 
 def _short(text: str) -> str:
-    return _printable(text)[:1000]
+    return printable(text)[:1000]
 
 
-Line = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
-"""A name or a label: at most 256 characters, no control characters (PostgreSQL refuses NUL)."""
+Line = Annotated[str, Field(max_length=LINE), AfterValidator(printable)]
+"""A name or a label, without control characters."""
 Prose = Annotated[str, AfterValidator(_short)]
 """Free text: cut after 1,000 characters."""
 Labels = Annotated[dict[Line, Line], Field(max_length=MOST_LABELS)]
@@ -138,7 +141,7 @@ def from_cloudwatch(text: str | bytes, *, source: str, external_id: str = "") ->
     Raises:
         RecoveryRefused: it is not such a message.
     """
-    told = _read(CloudWatchAlarm, text)
+    told = read(CloudWatchAlarm, text)
     changed = told.changed_at.astimezone(UTC)
     return Alarm(
         source=source,
@@ -161,7 +164,7 @@ def from_alertmanager(text: str | bytes, *, source: str) -> tuple[Alarm, ...]:
         RecoveryRefused: it is not Alertmanager's version 4.
     """
     alarms = []
-    for alert in _read(AlertmanagerDelivery, text).alerts:
+    for alert in read(AlertmanagerDelivery, text).alerts:
         firing = alert.status == "firing"
         at = alert.starts_at if firing else alert.ends_at or alert.starts_at
         named = alert.fingerprint or _digest(*(f"{k}={v}" for k, v in sorted(alert.labels.items())))
@@ -187,7 +190,7 @@ def from_generic(text: str | bytes, *, source: str) -> Alarm:
     Raises:
         RecoveryRefused: a key is missing, misspelt or of the wrong type.
     """
-    told = _read(GenericAlarm, text)
+    told = read(GenericAlarm, text)
     return Alarm(
         source=source,
         external_id=told.id,
@@ -196,7 +199,12 @@ def from_generic(text: str | bytes, *, source: str) -> Alarm:
     )
 
 
-def _read(model: type[Model], text: str | bytes) -> Model:
+def read(model: type[Model], text: str | bytes) -> Model:
+    """Read a sender's document.
+
+    Raises:
+        RecoveryRefused: it is not JSON, or not of that shape.
+    """
     try:
         return model.model_validate_json(text)
     except ValidationError as error:

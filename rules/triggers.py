@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -25,6 +27,7 @@ from rules.values import Frozen
 BLIND_SECONDS = 5.0
 """A verification looks every few seconds: what fired this shortly before its end it may not have seen."""
 OWN_PARAMETERS = frozenset({"environment", "request", "rehearse"})
+_LABEL = re.compile(r"\{([^{}]{1,256})\}")
 
 ScenarioName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
 EnvironmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
@@ -41,7 +44,7 @@ class Route(Frozen):
     """One line of the table: alarms that fit start this scenario in this environment.
 
     `alarm` and the values of `labels` are patterns with `*` and `?`, case matters. `source` is `sns` or a
-    sender's name. `parameters` are given to the flow.
+    sender's name. `parameters` are given to the flow; `"{run_id}"` stands for the alarm's label of that name.
     """
 
     alarm: str = Field(min_length=1, max_length=256)
@@ -57,6 +60,27 @@ class Route(Frozen):
         if taken:
             raise ValueError(f"parameters may not set {', '.join(sorted(taken))}: Backstop fills these in")
         return self
+
+    @property
+    def handed_on(self) -> dict[str, str]:
+        """The parameters that come from the alarm, and the label of each."""
+        return {
+            name: found[1]
+            for name, value in self.parameters.items()
+            if isinstance(value, str) and (found := _LABEL.fullmatch(value))
+        }
+
+    def given(self, labels: Mapping[str, str], whole_numbers: Collection[str] = ()) -> dict[str, JsonValue]:
+        """The parameters for an alarm with these labels; those in `whole_numbers` become numbers.
+
+        One whose label the alarm does not have is left out: the flow's default counts, and where it has none
+        the run is refused and people are told.
+        """
+        told = {name: value for name, value in self.parameters.items() if name not in self.handed_on}
+        for name, label in self.handed_on.items():
+            if value := labels.get(label, ""):
+                told[name] = int(value) if name in whole_numbers and value.isdecimal() else value
+        return told
 
 
 class AlarmRoutes(Frozen):

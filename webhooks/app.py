@@ -1,7 +1,7 @@
 """The receiver: four addresses, and the tasks behind them.
 
 POST /alarms/sns        signed by SNS
-POST /alarms/{source}   senders with a token
+POST /alarms/{source}   senders with a token, or GitHub, which signs with it
 GET  /health            what works and what does not, each by itself
 GET  /metrics           for Prometheus
 """
@@ -97,9 +97,8 @@ def create_app(
         return await intake.from_sns(await request.body())
 
     async def take_sender(request: Request) -> Response:
-        authorization = request.headers.get("authorization", "")
         source = str(request.path_params["source"])
-        return await intake.from_sender(source, authorization, await request.body())
+        return await intake.from_sender(source, request.headers, await request.body())
 
     app = FastAPI(
         title="Backstop alarms",

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
+from pydantic import JsonValue
 from starlette.responses import Response
 
-from blocks.secret_reference import SecretReference
+from flows._catalogue import scenarios
 from ledger.alarms import NewAlarm, new_id
 from rules.alarms import Alarm, from_alertmanager, from_cloudwatch, from_generic
-from rules.errors import BackstopError, RecoveryRefused
+from rules.errors import RecoveryRefused
+from rules.github_events import from_github
 from rules.redaction import redact
-from rules.triggers import route
+from rules.triggers import Route, route
 from webhooks.configuration import Configuration
 from webhooks.gate import Refusal
 from webhooks.inbox import Inbox
 from webhooks.metrics import Figures
+from webhooks.senders import proven
 from webhooks.sns_signatures import SnsMessage, SnsVerifier
 from webhooks.subscriptions import Confirmer
-
-_NO_TOKEN = Refusal(
-    401,
-    "The token is missing or wrong.",
-    hint="Send `Authorization: Bearer <token>`; the sender and its token are named in the routes file.",
-    reason="token",
-)
 
 
 class Intake:
@@ -67,22 +61,20 @@ class Intake:
             done = "somebody unsubscribed this address; that is only recorded"
         return await self._keep("sns", [self._unread(message, now, message.Type, done)])
 
-    async def from_sender(self, name: str, authorization: str, body: bytes) -> Response:
-        """Take one delivery of a sender that proves itself by a token.
+    async def from_sender(self, name: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Take one delivery of a sender that proves itself by its token or a signature made with it.
 
         Raises:
-            Refusal: the token is wrong, the body is not what this sender sends, or it could not be stored.
+            Refusal: that is wrong, the body is not what this sender sends, or it could not be stored.
         """
-        sender = self._configuration.senders.get(name)
-        wanted = await asyncio.to_thread(_token, sender.token) if sender else None
-        given = authorization.removeprefix("Bearer ").encode() if authorization.startswith("Bearer ") else b""
-        # Compared even without a sender: the time it takes must not tell which names exist.
-        same = hmac.compare_digest(given, wanted or b"no such sender")
-        if sender is None or wanted is None or not same:
-            raise _NO_TOKEN
+        sender = await proven(self._configuration.senders.get(name), headers, body)
         now = self._now()
         try:
-            alarms = _READERS[sender.format](body, name)
+            if sender.format == "github":
+                event, delivery = headers.get("x-github-event", ""), headers.get("x-github-delivery", "")
+                alarms = [from_github(body, event=event, delivery=delivery, source=name, now=now)]
+            else:
+                alarms = list(_READERS[sender.format](body, name))
         except RecoveryRefused as error:
             raise Refusal(400, error.message, hint=error.hint, reason="shape") from None
         return await self._keep(name, [self._routed(alarm, now) for alarm in alarms])
@@ -128,7 +120,7 @@ class Intake:
             },
             scenario=to.scenario if to else None,
             environment=to.environment if to else None,
-            parameters=dict(to.parameters) if to else {},
+            parameters=_parameters(to, alarm) if to else {},
             error=led.reason,
         )
 
@@ -160,15 +152,7 @@ def _redacted_labels(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return redact(dict(labels))
 
 
-def _token(reference: SecretReference) -> bytes | None:
-    """The token as it is now, so that a new one needs no restart; None when it cannot be read."""
-    try:
-        return reference.read().get_secret_value().encode()
-    except BackstopError as error:
-        raise Refusal(
-            503,
-            f"This sender's token cannot be read here: {error.message}",
-            hint=error.hint,
-            reason="token",
-            retry_after=60,
-        ) from error
+def _parameters(to: Route, alarm: Alarm) -> dict[str, JsonValue]:
+    labels = {label: _redacted(alarm.labels.get(label, "")) for label in to.handed_on.values()}
+    numbers = next((known.whole_numbers for known in scenarios() if known.name == to.scenario), frozenset())
+    return to.given(labels, numbers)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import catalogue
 from cli.failures import WrongUsage
 from cli.recover import parameters, typed
+from flows import _catalogue as catalogue
 
 FLOW = '''
 from prefect import flow
@@ -37,6 +37,7 @@ def test_a_scenario_is_read_from_its_docstring(lost_queue: catalogue.Scenario) -
     assert (lost_queue.name, lost_queue.title) == ("lost-queue", "Bring the queue back.")
     assert (lost_queue.source, lost_queue.budget) == ("runbook 000, scenario 2", "2 minutes")
     assert [p.name for p in lost_queue.parameters] == ["to_release", "count", "queue"]
+    assert lost_queue.whole_numbers == {"count"}
 
 
 def test_upkeep_is_no_scenario(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rules.alarms import Alarm, AlarmStatus
 from rules.outcomes import Ending
-from rules.triggers import BLIND_SECONDS, AlarmRoutes, Standing, correlate, incident_key, route
+from rules.triggers import BLIND_SECONDS, AlarmRoutes, Route, Standing, correlate, incident_key, route
 
 NOW = datetime(2026, 1, 31, 3, 12, tzinfo=UTC)
 COOLDOWN = timedelta(minutes=5)
@@ -231,3 +231,35 @@ def test_many_alarms_in_any_order_begin_one_incident(told: list[tuple[float, str
         standing = Standing(key=placed.key, awaited=True)
 
     assert (begun, len(keys)) == (1, 1)
+
+
+HANDED_ON = Route(
+    alarm="*",
+    scenario="tests-fail",
+    environment="prod",
+    parameters={
+        "run": "{run_id}",
+        "commit": "{sha}",
+        "deep": True,
+        "text": "of {sha}",
+        "pull": "{pull_request}",
+    },
+)
+
+
+def test_labels_are_handed_on() -> None:
+    """A label becomes the parameter it stands for, a number where one is wanted; what is missing is left out."""
+    labels = {"run_id": "9001", "sha": "1234567"}
+
+    assert HANDED_ON.given(labels, {"run"}) == {
+        "run": 9001,
+        "commit": "1234567",
+        "deep": True,
+        "text": "of {sha}",
+    }
+
+
+@pytest.mark.parametrize("told", ["12x", "-1", "1.5", "٣x", " 1"])
+def test_no_number(told: str) -> None:
+    """What is no whole number stays what it is: the flow refuses it, instead of running with a guess."""
+    assert HANDED_ON.given({"run_id": told}, {"run"})["run"] == told

@@ -15,6 +15,12 @@ from webhooks.settings import WebhookSettings
 
 SHIPPED = Path(__file__).parents[2] / "deployments/alarm_routes.yaml"
 
+PROD = "environments: {prod: {account: '111111111111', region: us-east-1}}\n"
+HOOK = PROD + "senders: {hook: {format: github, token: {source: environment, name: X}}}\n"
+ROUTED = (
+    HOOK + "routes: [{alarm: x, source: hook, scenario: preprod-terraform-failure, environment: prod, %s}]"
+)
+
 
 def test_the_shipped_file_is_right() -> None:
     """The file in the repository can be loaded, and it names topics, senders and routes."""
@@ -34,6 +40,15 @@ def test_the_shipped_file_is_right() -> None:
         ("senders: {ci: {format: xml, token: {source: environment, name: X}}}", "senders.ci.format"),
         ("senders: {ci: {format: generic, token: hunter2}}", "senders.ci.token"),
         ("routes: [{alarm: x, scenario: canary-failure, environment: prod}]", "environments"),
+        (
+            HOOK + "routes: [{alarm: x, source: hook, scenario: stuck-alarm, environment: prod}]",
+            "`repository`",
+        ),
+        (ROUTED % "labels: {repository: o/r, brunch: main}", "label 'brunch'"),
+        (ROUTED % "labels: {repository: o/r}, parameters: {release: '{run}'}", "label 'run'"),
+        (ROUTED % "labels: {repository: o/r}, parameters: {commit: x}", "unknown parameter 'commit'"),
+        (PROD + "routes: [{alarm: x, scenario: canary-failures, environment: prod}]", "does not exist"),
+        (PROD + "routes: [{alarm: x, scenario: stuck-alarm, environment: prod}]", "its parameter 'alarm'"),
         ("a: [", "not YAML"),
         ("[]", "wrong"),
     ],
