@@ -13,7 +13,13 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-PLUGINS = ("tests.acting", "tests.postgres", "tests.sandbox_fixtures", "tests.prefect_server")
+PLUGINS = (
+    "tests.acting",
+    "tests.docker_engine",
+    "tests.postgres",
+    "tests.prefect_server",
+    "tests.sandbox_fixtures",
+)
 pytest_plugins = [name for name in PLUGINS if importlib.util.find_spec(name)]
 
 # Nothing of whoever runs the tests: no credentials, no settings, no Prefect profile. Before any import.
@@ -45,7 +51,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two parallel workers, let one do everything on the sandbox and one everything on the Prefect server.
+    """Of the parallel workers, let one do everything on the sandbox, one on the Prefect server, one on Docker.
 
     Each is started once then, and no test meets another's changes.
     """
@@ -56,6 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group("sandbox"))
             elif "prefect_server" in needs:
                 item.add_marker(pytest.mark.xdist_group("prefect"))
+            elif "engine" in needs:
+                item.add_marker(pytest.mark.xdist_group("docker"))
 
 
 @pytest.fixture(autouse=True)
