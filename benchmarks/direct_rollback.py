@@ -39,7 +39,7 @@ def measure() -> Iterator[Figure]:
         ways: dict[str, Callable[[Plan], None]] = {"ours": direct.act, "bare": partial(_bare, environment)}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         plans = [_plan(environment, name) for name in names]
-        with _acting(environment):
+        with acting(environment):
             for number in range(2 * ROUNDS + 4):
                 way = ("ours", "ours", "bare", "bare")[number % 4]  # each goes there and back
                 began = time.perf_counter()
@@ -106,7 +106,7 @@ def _prod(folder: Path) -> Iterator[tuple[Environment, list[str]]]:
 
 
 @contextmanager
-def _acting(environment: Environment) -> Iterator[None]:
+def acting(environment: Environment) -> Iterator[None]:
     """A real incident that may act, with its lease and journal."""
     from blocks.settings import settings
     from ledger.cases import current_case

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from blocks.secret_reference import SecretReference
 from blocks.strict_block import StrictBlock
 from blocks.terraform_workspace import TerraformWorkspace
-from rules.names import BucketName, FunctionName
+from rules.names import AttributeName, BucketName, FunctionName, TableName
+from rules.polluted_items import RunMarks
 from rules.values import Frozen
 
 
@@ -67,6 +68,26 @@ class HealthEndpoint(Frozen):
         return self
 
 
+class DataTable(Frozen):
+    """One DynamoDB table of the service: its key, and how test runs mark what they write."""
+
+    name: TableName = Field(title="Table")
+    hash_key: AttributeName = Field(title="Partition key")
+    range_key: AttributeName | None = Field(
+        default=None, title="Sort key", description="Empty: the table has none."
+    )
+    test_marks: RunMarks | None = Field(
+        default=None,
+        title="Marks of test items",
+        description="Empty: tests do not mark what they write, and nothing is ever cleaned up here.",
+    )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The attributes that tell an item from every other."""
+        return (self.hash_key, self.range_key) if self.range_key else (self.hash_key,)
+
+
 class LambdaPlatform(StrictBlock):
     """A service of Lambda functions, deployed by Terraform from packages in a bucket."""
 
@@ -82,6 +103,7 @@ class LambdaPlatform(StrictBlock):
         title="Key of a package",
         description="{function} stands for the function's package name, {release} for the release.",
     )
+    tables: list[DataTable] = Field(default_factory=list, title="Tables")
     health: list[HealthEndpoint] = Field(default_factory=list, title="Health endpoints")
     alarm_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,200}$")] | None = Field(
         default=None,
@@ -128,6 +150,8 @@ class LambdaPlatform(StrictBlock):
         names = [function.name for function in self.functions]
         if len(set(names)) != len(names):
             raise ValueError("a function is named twice")
+        if len({table.name for table in self.tables}) != len(self.tables):
+            raise ValueError("a table is named twice")
         for endpoint in self.health:
             if endpoint.function is not None and endpoint.function not in names:
                 raise ValueError(
@@ -140,6 +164,13 @@ class LambdaPlatform(StrictBlock):
         for function in self.functions:
             if function.name == name:
                 return function
+        raise KeyError(name)
+
+    def table(self, name: str) -> DataTable:
+        """The table of that name; KeyError when the platform has none."""
+        for table in self.tables:
+            if table.name == name:
+                return table
         raise KeyError(name)
 
     def package_location(self, function: LambdaFunction, release: str) -> str:

@@ -61,6 +61,7 @@ def described(home: Home, place: Place, terraform: str) -> dict[str, Any]:
             ],
             "artifact_bucket": place.bucket,
             "package_key": "{function}/lambda-{release}.zip",
+            "tables": [table(place)],
             "health": [{"name": "dashboard", "function": dashboard, "path": "/health", "key": key}],
             "alarm_prefix": place.alarm_prefix,
             "terraform": {
@@ -78,6 +79,14 @@ def described(home: Home, place: Place, terraform: str) -> dict[str, Any]:
             "verify_timeout_seconds": 60.0,
         },
     }
+
+
+def table(place: Place) -> dict[str, Any]:
+    """The table of the items; the tests of preprod put their run's id into the key."""
+    found = {"name": place.table, "hash_key": "source_id", "range_key": "timestamp"}
+    if place.name != "preprod":
+        return found
+    return found | {"test_marks": {"key_prefix": "test-{run}-", "written_attribute": "timestamp"}}
 
 
 def terraform_variables(home: Home) -> dict[str, str]:
