@@ -164,7 +164,7 @@ def test_of_more_than_half_a_table_a_person_is_asked(polluted: int, cost: Destru
 
 
 IDS = st.text("0123456789abc", min_size=3, max_size=6)
-MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 3), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
+MOMENTS = st.datetimes(BEGAN.replace(tzinfo=None), WINDOW.ended.replace(tzinfo=None), timezones=st.just(UTC))
 
 
 @given(
