@@ -110,7 +110,7 @@ def test_what_exists_already_is_refused_as_the_real_provider_does(fresh_sandbox:
 
     diagnostic = next(event["diagnostic"] for event in events if event["type"] == "diagnostic")
     assert code == 1
-    assert diagnostic["address"] == address
+    assert diagnostic.get("address") == address, diagnostic
     assert diagnostic["summary"].startswith(
         "creating Lambda Function (prod-sentiment-analysis): operation error Lambda"
     )
