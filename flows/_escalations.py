@@ -22,7 +22,7 @@ from ledger.database import Ledger
 from ledger.models import EscalationRow, IncidentRow, LeaseRow
 from ledger.stories import read_story
 from rules.escalation import Level, schedule
-from rules.severity import Severity
+from rules.outcomes import Finding
 from tasks.kinds import scaled
 from tasks.notices import Mood, Notice, Sending, Writing, begin
 
@@ -31,7 +31,7 @@ DEPLOYMENT = "escalate/escalate"
 log = logging.getLogger("backstop")
 
 
-def write_levels(case: Case, environment: Environment, severity: Severity) -> None:
+def write_levels(case: Case, environment: Environment, finding: Finding) -> None:
     """Write which levels are due when; those of an earlier run of the incident stay as they are."""
     levels = [
         Level(name=level.name, after_seconds=scaled(level.after_seconds))
@@ -40,7 +40,7 @@ def write_levels(case: Case, environment: Environment, severity: Severity) -> No
     with case.writing("the escalation levels") as session:
         known = {row.level for row in escalations.of_incident(session, case.incident_id)}
         opened_at = case.incident(session).opened_at
-        for due in schedule(severity, environment.tier, opened_at, levels):
+        for due in schedule(finding.severity, environment.tier, opened_at, levels, finding.situation):
             if due.level not in known:
                 escalations.plan_level(session, case.incident_id, due.level, due.name, due.at)
                 case.append(
@@ -80,6 +80,13 @@ def schedule_on_server(case: Case) -> str:
         for row in escalations.of_incident(session, case.incident_id):
             row.flow_run_id = row.flow_run_id or made.get(row.level)
     return problem
+
+
+def due_now(case: Case) -> list[int]:
+    """The levels that wait no longer: no server runs `escalate` for them, so this run has to page them."""
+    with case.ledger.reading() as session:
+        rows = _waiting(escalations.of_incident(session, case.incident_id))
+    return [row.level for row in rows if row.due_at <= now() and not row.flow_run_id]
 
 
 def cancel_on_server(ledger: Ledger, incident_id: str) -> None:

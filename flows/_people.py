@@ -33,6 +33,8 @@ _MOODS = {
     Ending.UNDO_FAILED: Mood.FAILURE,
 }
 
+_ENDED = "Paged at once because of how it ended."
+
 
 @dataclass(slots=True)
 class _Telling:
@@ -59,10 +61,11 @@ def schedule_escalations(case: Case, environment: Environment, finding: Finding)
     if not environment.escalation.levels:
         return
     with _harmless("scheduling the escalation"):
-        _escalations.write_levels(case, environment, finding.severity)
+        _escalations.write_levels(case, environment, finding)
         problem = _escalations.schedule_on_server(case)
         if problem:
             case.record("escalation", f"the levels are in the ledger only: {problem}")
+            _reach(case, environment, _escalations.due_now(case), "Paged at once because of what happened.")
 
 
 def plan_made(case: Case, plan: Plan) -> None:
@@ -127,7 +130,8 @@ def _page(case: Case, environment: Environment, ending: Ending) -> None:
     if ending is Ending.REFUSED and not broken:
         return  # whoever asked for it hears the refusal; nothing is down
     severity = Severity(story.incident.severity or Severity.HIGH)
-    wanted = page_at_once(ending, severity, environment.tier, len(levels))
+    found = story.finding.situation if story.finding else None
+    wanted = page_at_once(ending, severity, environment.tier, len(levels), found)
     reached = _reach(case, environment, wanted)
     for level in range(max(wanted, default=len(levels)) + 1, len(levels) + 1):
         if reached:
@@ -135,9 +139,8 @@ def _page(case: Case, environment: Environment, ending: Ending) -> None:
         reached = _reach(case, environment, [level])
 
 
-def _reach(case: Case, environment: Environment, levels: list[int]) -> bool:
+def _reach(case: Case, environment: Environment, levels: list[int], why: str = _ENDED) -> bool:
     """Page levels at the same time. True: at least one of them was reached, now or before."""
-    why = "Paged at once because of how it ended."
     begun = [
         (
             level,

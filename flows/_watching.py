@@ -14,6 +14,7 @@ from rules import health
 from rules.errors import StepFailed
 from rules.health import Alarm, Look
 from rules.outcomes import Check, Finding, Verdict, Verification
+from rules.severity import Severity
 from rules.terraform_plans import TerraformPlan
 from tasks.kinds import pause, say, scaled
 from tasks.service_looks import ServiceLook, look_at_service
@@ -56,7 +57,7 @@ class _Seen:
         self.last = look
 
 
-def detect(environment: Environment) -> Finding:
+def detect(environment: Environment, severity: Severity) -> Finding:
     """Whether a service is broken: its endpoints, its alarms of both types, its functions.
 
     A bad answer that no alarm agrees with is looked at again before it counts.
@@ -71,7 +72,7 @@ def detect(environment: Environment) -> Finding:
     checks += health.judge_service(list(seen.last.code.values()))
     if seen.last.alarms is not None:
         checks += health.judge_alarms(environment.platform.alarm_prefix or "", seen.alarms[-1:], 0)
-    return health.finding(checks)
+    return health.finding(checks, severity)
 
 
 def _is_unsure(seen: _Seen) -> bool:

@@ -11,9 +11,10 @@ from flows._release_rungs import release_rungs
 from flows._watching import detect
 from rules.names import ReleaseName
 from rules.outcomes import Outcome
+from rules.promises import PROMISES
 
 SCENARIO = "canary-failure"
-BUDGET_SECONDS = 300.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 
 
@@ -46,8 +47,8 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: detect(environment),
+        detect=lambda: detect(environment, PROMISE.severity),
         ladder=release_rungs(SCENARIO, environment, to_release),
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"to_release": to_release} if to_release else {},
     )

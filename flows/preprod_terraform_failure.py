@@ -18,7 +18,8 @@ from rules.health import judge_terraform
 from rules.names import ReleaseName
 from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
 from rules.plans import Change, Plan
-from rules.severity import Destructiveness, Severity
+from rules.promises import PROMISES
+from rules.severity import Destructiveness
 from rules.terraform_imports import as_import_changes, created
 from rules.terraform_plans import as_changes, too_much
 from tasks.existing_resources import existing_resources
@@ -29,7 +30,7 @@ from tasks.terraform_locks import release_dead_lock
 from tasks.terraform_runs import apply_plan, plan_release
 
 SCENARIO = "preprod-terraform-failure"
-BUDGET_SECONDS = 600.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 NEWEST = "HEAD"
 RELEASE, COMMIT, CODE = "release", "commit", "code"
@@ -78,7 +79,7 @@ def recover(
             ),
             *release_rungs(SCENARIO, environment, None, freeze=True),
         ],
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"release": release} if release else {},
     )
 
@@ -94,7 +95,7 @@ def _detect(environment: Environment, release: str | None) -> Finding:
     checks = [lock] if lock.verdict is not Verdict.PASS else [lock, _terraform(environment, name, commit)]
     worst = next((check for check in checks if check.verdict is not Verdict.PASS), checks[-1])
     return Finding(
-        health=Verification.of(checks), severity=Severity.MEDIUM, summary=f"{worst.name}: {worst.reason}"
+        health=Verification.of(checks), severity=PROMISE.severity, summary=f"{worst.name}: {worst.reason}"
     )
 
 

@@ -14,13 +14,14 @@ from rules.errors import StepFailed
 from rules.health import finding, judge_terraform
 from rules.names import ReleaseName
 from rules.outcomes import Check, Finding, Outcome, Verdict
+from rules.promises import PROMISES
 from rules.rollback_targets import judge_one_release, running_release
 from tasks.lambdas import all_live_code
 from tasks.repositories import commit_of
 from tasks.terraform_runs import drift_of
 
 SCENARIO = "production-deploy-failure"
-BUDGET_SECONDS = 600.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 
 
@@ -57,7 +58,7 @@ def recover(
         request=request,
         detect=lambda: _detect(environment),
         ladder=release_rungs(SCENARIO, environment, to_release, freeze=True),
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"to_release": to_release} if to_release else {},
     )
 
@@ -65,11 +66,11 @@ def recover(
 def _detect(environment: Environment) -> Finding:
     history = release_history(environment)
     live = {code.function: code.sha256 for code in all_live_code(environment)}
-    checks = [*detect(environment).health.checks, judge_one_release(history, live)]
+    checks = [*detect(environment, PROMISE.severity).health.checks, judge_one_release(history, live)]
     running = running_release(history, live)
     if running:
         checks.append(_terraform(environment, running))
-    return finding(checks)
+    return finding(checks, PROMISE.severity)
 
 
 def _terraform(environment: Environment, running: str) -> Check:

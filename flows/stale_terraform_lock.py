@@ -12,11 +12,11 @@ from flows._unlock_rung import look_at_lock, unlock_rung
 from rules.errors import RecoveryRefused
 from rules.names import ReleaseName, release_name
 from rules.outcomes import Finding, Outcome, Verification
-from rules.severity import Severity
+from rules.promises import PROMISES
 from tasks.repositories import commit_of
 
 SCENARIO = "stale-terraform-lock"
-BUDGET_SECONDS = 300.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 
 
@@ -51,7 +51,7 @@ def recover(
         request=request,
         detect=lambda: _detect(environment, release),
         ladder=[unlock_rung(SCENARIO, environment, lambda: _code_of(environment, release))],
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"release": release} if release else {},
     )
 
@@ -71,4 +71,4 @@ def _code_of(environment: Environment, release: str | None) -> tuple[str, str]:
 
 def _detect(environment: Environment, release: str | None) -> Finding:
     check = look_at_lock(environment, *_code_of(environment, release))
-    return Finding(health=Verification.of([check]), severity=Severity.MEDIUM, summary=check.reason)
+    return Finding(health=Verification.of([check]), severity=PROMISE.severity, summary=check.reason)

@@ -15,13 +15,13 @@ from rules.health import AlarmState, judge_endpoint
 from rules.names import AlarmName
 from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
 from rules.plans import Change, Plan
-from rules.severity import Severity
+from rules.promises import PROMISES
 from tasks.alarms import AlarmEvidence, alarm_evidence, enable_alarm_actions, set_alarm_ok
 from tasks.kinds import pause, scaled
 from tasks.service_looks import look_at_service
 
 SCENARIO = "stuck-alarm"
-BUDGET_SECONDS = 600.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 STATE, ACTIONS = "alarm state", "alarm actions"
 ALARM, REASON, PERIOD = "alarm", "reason", "period"
@@ -65,7 +65,7 @@ def recover(
                 verify=partial(_verify, environment),
             )
         ],
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"alarm": alarm},
     )
 
@@ -75,7 +75,7 @@ def _detect(environment: Environment, alarm: str) -> Finding:
     found = _diagnosed(seen)
     return Finding(
         health=Verification.of([judge(seen.alarm, found)]),
-        severity=Severity.MEDIUM,
+        severity=PROMISE.severity,
         summary=f"alarm {alarm} is {seen.alarm.state.value}: {found.reason}",
     )
 

@@ -14,12 +14,12 @@ from rules.errors import NoWayBack
 from rules.names import SecretName
 from rules.outcomes import Finding, Outcome, Verification
 from rules.plans import Change, Plan
+from rules.promises import PROMISES
 from rules.secret_faults import Fault, SecretDiagnosis, diagnose_secret, judge_secret
-from rules.severity import Severity
 from tasks.stored_secrets import restore_secret, secret_facts
 
 SCENARIO = "unreadable-secret"
-BUDGET_SECONDS = 300.0
+PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
 
 
@@ -61,7 +61,7 @@ def recover(
                 verify=partial(_verify, environment),
             )
         ],
-        budget_seconds=BUDGET_SECONDS,
+        budget_seconds=PROMISE.seconds,
         parameters={"secret": secret},
     )
 
@@ -69,7 +69,7 @@ def recover(
 def _detect(environment: Environment, secret: str) -> Finding:
     health, found = _looked(environment, secret)
     told = f"{found.reason}. {found.hint}" if found.hint else found.reason
-    return Finding(health=health, severity=Severity.HIGH, summary=told)
+    return Finding(health=health, severity=PROMISE.severity, summary=told)
 
 
 def _looked(environment: Environment, secret: str) -> tuple[Verification, SecretDiagnosis]:

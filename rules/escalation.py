@@ -8,21 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from rules.outcomes import Ending
-from rules.severity import Severity, Tier
+from rules.severity import Severity, Situation, Tier
 from rules.values import Frozen
-
-
-class Situation(StrEnum):
-    """What happened, in the words of the matrix of runbook 001."""
-
-    TESTS_FAIL = "development tests fail"
-    PREPROD_FAILS = "preprod fails"
-    ROLLED_BACK = "production fails, the rollback works"
-    NOT_ROLLED_BACK = "production fails, the rollback fails"
-    DATA_CORRUPT = "data is corrupt"
 
 
 class Response(Frozen):
@@ -49,6 +38,9 @@ DEFAULT_LEVELS: tuple[tuple[float, str], ...] = (
 """Runbook 004's matrix, in seconds after the opening: before the first, the on-call engineer and Backstop try."""
 
 EVERYBODY = 99
+
+_AT_ONCE: dict[Situation, int] = {Situation.NOT_ROLLED_BACK: 2, Situation.DATA_CORRUPT: EVERYBODY}
+"""How many levels «immediately» wakes: the second is the senior engineer, the CTO is above."""
 
 _REACH: dict[Severity, dict[Tier, int]] = {
     Severity.CRITICAL: {
@@ -121,30 +113,45 @@ class Message(Frozen):
         return "\n\n".join(parts)
 
 
-def situation(tier: Tier, ending: Ending | None, *, data_at_risk: bool = False) -> Situation:
-    """Which row of the matrix applies; an open incident counts as not rolled back."""
-    if data_at_risk:
-        return Situation.DATA_CORRUPT
+def situation(tier: Tier, ending: Ending | None = None, found: Situation | None = None) -> Situation:
+    """Which row of the matrix applies to an incident, open while `ending` is None. `found` is what detection says."""
+    if found is Situation.DATA_CORRUPT:
+        return found
     if tier in (Tier.DEVELOPMENT, Tier.QA):
         return Situation.TESTS_FAIL
     if tier is not Tier.PRODUCTION:
         return Situation.PREPROD_FAILS
-    good = (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED)
-    return Situation.ROLLED_BACK if ending in good else Situation.NOT_ROLLED_BACK
+    bad = (Ending.REFUSED, Ending.NOT_RECOVERED, Ending.UNDO_FAILED)
+    failed = ending in bad or (ending is None and found is Situation.NOT_ROLLED_BACK)
+    return Situation.NOT_ROLLED_BACK if failed else Situation.ROLLED_BACK
 
 
-def schedule(severity: Severity, tier: Tier, opened_at: datetime, levels: Sequence[Level]) -> list[Due]:
+def schedule(
+    severity: Severity,
+    tier: Tier,
+    opened_at: datetime,
+    levels: Sequence[Level],
+    found: Situation | None = None,
+) -> list[Due]:
     """Which levels are paged when, if the incident is still open by then; the soonest first.
 
-    How far it goes up depends on severity and tier; an empty list means that nobody is woken for it.
+    How far it goes up depends on severity and tier; an empty list means that nobody is woken for it. Where the matrix
+    says «immediately», that row's people are due at the opening; else the first level within the row's time.
     """
     reach = _REACH[severity][tier]
-    why = f"{severity.value} in {tier.value}"
+    row = situation(tier, None, found)
+    within, at_once = RESPONSES[row].seconds, _AT_ONCE.get(row, 0)
+    why = f"{severity.value} in {tier.value}: {row.value}" if at_once else f"{severity.value} in {tier.value}"
+    delays = {
+        number: 0.0 if number <= at_once else level.after_seconds for number, level in enumerate(levels, 1)
+    }
+    if levels and within is not None:
+        delays[1] = min(delays[1], within)
     due = [
         Due(
             level=number,
             name=level.name,
-            at=opened_at + timedelta(seconds=level.after_seconds),
+            at=opened_at + timedelta(seconds=delays[number]),
             reason=why if number < reach else f"{why}: nobody above this level",
         )
         for number, level in enumerate(levels, start=1)
@@ -154,16 +161,16 @@ def schedule(severity: Severity, tier: Tier, opened_at: datetime, levels: Sequen
 
 
 def page_at_once(
-    ending: Ending, severity: Severity, tier: Tier, levels: int, *, data_at_risk: bool = False
+    ending: Ending, severity: Severity, tier: Tier, levels: int, found: Situation | None = None
 ) -> list[int]:
     """The levels to page the moment an incident ends badly, whatever their delay.
 
     Refused: the first level has to decide. Not recovered: the second too («page a senior engineer immediately»).
-    Undo failed, or data at risk: everybody.
+    Undo failed, or data corrupt: everybody.
     """
     wanted = {Ending.REFUSED: 1, Ending.NOT_RECOVERED: 2, Ending.UNDO_FAILED: EVERYBODY}.get(ending, 0)
-    if wanted and data_at_risk:
-        wanted = EVERYBODY
+    if wanted:
+        wanted = max(wanted, _AT_ONCE.get(situation(tier, None, found), 0))
     return list(range(1, min(wanted, _REACH[severity][tier], levels) + 1))
 
 

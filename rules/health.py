@@ -185,15 +185,15 @@ def hopeless(looks: Mapping[str, Sequence[Look]]) -> str:
     return ""
 
 
-def finding(checks: Sequence[Check]) -> Finding:
-    """What detection found, in one sentence. A failed canary is critical (runbook 001 «Quick Reference»)."""
+def finding(checks: Sequence[Check], severity: Severity) -> Finding:
+    """What detection found, in one sentence; `severity` is how bad it is where a check failed."""
     health = Verification.of(checks)
     failed = [check for check in checks if check.verdict is Verdict.FAIL]
     unclear = [check for check in checks if check.verdict is Verdict.INCONCLUSIVE]
     if failed:
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         summary = f"{failed[0].name} fails: {failed[0].reason}{more}"
-        return Finding(health=health, severity=Severity.CRITICAL, summary=summary)
+        return Finding(health=health, severity=severity, summary=summary)
     if unclear or not checks:
         told = f"{unclear[0].name}: {unclear[0].reason}" if unclear else "nothing was looked at"
         return Finding(health=health, severity=Severity.MEDIUM, summary=f"nothing fails, but {told}")

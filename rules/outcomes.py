@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from rules.plans import Plan
-from rules.severity import Severity
+from rules.severity import Severity, Situation
 from rules.values import Frozen
 
 
@@ -84,6 +84,8 @@ class Finding(Frozen):
     health: Verification
     severity: Severity
     summary: str
+    situation: Situation | None = None
+    """Where people have to know at once: a rollback failed, data is corrupt. None: as the environment's tier says."""
 
 
 class Effect(Frozen):

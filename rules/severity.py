@@ -14,6 +14,16 @@ class Severity(StrEnum):
     LOW = "low"
 
 
+class Situation(StrEnum):
+    """What happened, in the words of the matrix of runbook 001."""
+
+    TESTS_FAIL = "development tests fail"
+    PREPROD_FAILS = "preprod fails"
+    ROLLED_BACK = "production fails, the rollback works"
+    NOT_ROLLED_BACK = "production fails, the rollback fails"
+    DATA_CORRUPT = "data is corrupt"
+
+
 class Tier(StrEnum):
     """How much an environment matters, least first."""
 

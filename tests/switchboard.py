@@ -21,7 +21,7 @@ from rules.approvals import Policy
 from rules.errors import NoWayBack, StepFailed, TransientFailure
 from rules.outcomes import Check, Effect, Finding, Outcome, Verdict, Verification
 from rules.plans import Change, Plan
-from rules.severity import Destructiveness, Severity, Tier
+from rules.severity import Destructiveness, Severity, Situation, Tier
 from tasks.kinds import action, in_parallel, probe
 
 SWITCHES = ("left", "right")
@@ -152,13 +152,17 @@ def recover(
     request: Request = Request(),  # noqa: B008 - it is frozen
     destructiveness: Destructiveness = Destructiveness.REVERSIBLE,
     to: str = "good",
+    situation: Situation | None = None,
 ) -> Outcome:
     """Turn every switch; if the gentle way fails, the blunt one. Only `good` is healthy."""
 
     def detect() -> Finding:
         health = _judged(board)
         return Finding(
-            health=health, severity=Severity.MEDIUM, summary=", ".join(health.reasons) or "all good"
+            health=health,
+            severity=Severity.MEDIUM,
+            summary=", ".join(health.reasons) or "all good",
+            situation=situation,
         )
 
     gentle = _rung(board, environment, "gentle", to, destructiveness, undo=True)

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rules.promises import PROMISES
 from tests.architecture.source_tree import ROOT, decorated_with, scenario_files
 
 SCENARIOS = scenario_files()
+OF_RUNBOOK_001 = [
+    path
+    for path in SCENARIOS
+    for flow in decorated_with(path, "flow")
+    if flow.name == "recover" and "Source: runbook 001" in (ast.get_docstring(flow) or "")
+]
 by_name = pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 
 
@@ -51,6 +58,16 @@ def test_it_says_where_it_comes_from(path: Path) -> None:
     if flow.name == "recover":
         assert "Source: " in words
         assert "Budget: " in words
+
+
+@pytest.mark.parametrize("path", OF_RUNBOOK_001, ids=lambda path: path.stem)
+def test_its_budget_is_the_promise(path: Path) -> None:
+    """A scenario of runbook 001 has its row in the table of promises, and its docstring says the same time."""
+    [flow] = decorated_with(path, "flow")
+    words = ast.get_docstring(flow) or ""
+
+    [minutes] = re.findall(r"Budget: (\d+) minutes", words)
+    assert PROMISES[flow_name(path)].seconds == 60 * int(minutes)
 
 
 @by_name

@@ -20,7 +20,7 @@ from ledger.database import Ledger, open_ledger
 from ledger.models import EscalationRow, IncidentRow, NoticeRow
 from rules.errors import RecoveryRefused, StepFailed
 from rules.outcomes import Ending
-from rules.severity import Destructiveness, Tier
+from rules.severity import Destructiveness, Situation, Tier
 from tests.channels import Channel, open_channel
 from tests.flows.story import write_story
 from tests.flows.story_facts import INCIDENT
@@ -208,6 +208,22 @@ def test_not_recovered_pages_at_once(
         assert "left is stuck" in channel.told[0]["message"]
     assert "was paged" in escalate.fn(outcome.incident, 1)
     assert len(oncall.told) == 1
+
+
+@mock_aws
+def test_corrupt_data_pages_before_anything_is_tried(
+    ledger: Ledger, tmp_path: Path, channels: tuple[Channel, Channel, Channel]
+) -> None:
+    """Where the matrix says «immediately», people are woken at the opening, though it recovers, with no server too."""
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        outcome = recover.fn(practice(), wire(tmp_path / "board"), situation=Situation.DATA_CORRUPT)
+
+    _, oncall, lead = channels
+    assert outcome.ending is Ending.RECOVERED
+    for channel in (oncall, lead):
+        assert channel.titles == ["PAGE practice: switch failure, still open"]
+    rows = levels(ledger, outcome.incident)
+    assert all(row.sent_at and row.due_at == rows[1].due_at for row in rows.values())
 
 
 @mock_aws

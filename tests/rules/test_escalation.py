@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 
 from rules.escalation import (
     DEFAULT_LEVELS,
-    RESPONSES,
     Level,
     Message,
-    Situation,
     after_incident,
     page_at_once,
     schedule,
-    situation,
 )
 from rules.outcomes import Ending
 from rules.severity import Severity, Tier
@@ -28,27 +25,6 @@ PATH = [
     Level(name="lead", after_seconds=600),
     Level(name="owner", after_seconds=900),
 ]
-
-
-@pytest.mark.parametrize(
-    ("tier", "ending", "data", "row", "seconds"),
-    [
-        (Tier.DEVELOPMENT, Ending.NOT_RECOVERED, False, Situation.TESTS_FAIL, None),
-        (Tier.PREPROD, Ending.NOT_RECOVERED, False, Situation.PREPROD_FAILS, 3600),
-        (Tier.PRODUCTION, Ending.RECOVERED, False, Situation.ROLLED_BACK, 900),
-        (Tier.PRODUCTION, Ending.NOT_RECOVERED, False, Situation.NOT_ROLLED_BACK, 0),
-        (Tier.PRODUCTION, None, False, Situation.NOT_ROLLED_BACK, 0),
-        (Tier.STAGING, Ending.RECOVERED, True, Situation.DATA_CORRUPT, 0),
-    ],
-)
-def test_the_matrix_of_runbook_001(
-    tier: Tier, ending: Ending | None, *, data: bool, row: Situation, seconds: float | None
-) -> None:
-    """Each situation falls into its row, with the runbook's response time."""
-    found = situation(tier, ending, data_at_risk=data)
-
-    assert found is row
-    assert RESPONSES[found].seconds == seconds
 
 
 def test_the_matrix_of_runbook_004() -> None:
@@ -89,17 +65,8 @@ def test_how_far_up_it_goes(severity: Severity, tier: Tier, names: list[str]) ->
     ],
 )
 def test_who_is_paged_at_once(ending: Ending, tier: Tier, levels: list[int]) -> None:
-    """The worse the ending, the more people; data at risk calls everybody."""
+    """The worse the ending, the more people."""
     assert page_at_once(ending, Severity.CRITICAL, tier, len(PATH)) == levels
-
-
-def test_data_at_risk_calls_everybody() -> None:
-    """«Data corruption: CTO and senior engineer, immediately»."""
-    assert page_at_once(Ending.NOT_RECOVERED, Severity.HIGH, Tier.PRODUCTION, 3, data_at_risk=True) == [
-        1,
-        2,
-        3,
-    ]
 
 
 @given(

@@ -151,7 +151,9 @@ def test_a_finding_is_as_bad_as_its_worst_check(
     verdicts: list[Verdict], severity: Severity, verdict: Verdict
 ) -> None:
     """A failure is critical, doubt is medium, and nothing looked at is doubt."""
-    found = health.finding([Check(name=f"check {n}", verdict=v, reason="so") for n, v in enumerate(verdicts)])
+    found = health.finding(
+        [Check(name=f"check {n}", verdict=v, reason="so") for n, v in enumerate(verdicts)], Severity.CRITICAL
+    )
 
     assert (found.severity, found.health.verdict) == (severity, verdict)
     assert found.summary
