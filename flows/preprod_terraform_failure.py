@@ -10,12 +10,13 @@ from prefect import flow
 from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request, Rung
+from flows._push_rung import look_at_state, push_rung
 from flows._release_rungs import release_rungs
 from flows._unlock_rung import look_at_lock, unlock_rung
 from flows._watching import Wanted, watch
 from rules.errors import NoWayBack, StepFailed, TransientFailure
 from rules.health import judge_terraform
-from rules.names import ReleaseName
+from rules.names import ReleaseName, StateFile
 from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
@@ -41,6 +42,7 @@ RELEASE, COMMIT, CODE = "release", "commit", "code"
 def recover(
     environment: Environment,
     release: ReleaseName | None = None,
+    state_file: StateFile | None = None,
     rehearse: bool = False,
     request: Request = UNASKED,
 ) -> Outcome:
@@ -48,11 +50,12 @@ def recover(
 
     1. Look: who holds the state's lock, and what Terraform would still change, with its own words where it fails.
     2. Unlock, only what is proven dead.
-    3. Finish: bring what exists and is not in the state back into it, by `import` blocks in one plan with everything
+    3. Save the state that an apply could not save (`errored.tfstate`), only over an older one of the same line.
+    4. Finish: bring what exists and is not in the state back into it, by `import` blocks in one plan with everything
        that is missing; apply exactly that plan. What passes (throttling, a lost connection) is tried again.
-    4. If the code itself is at fault: return to the last known-good release with its own infrastructure code, with
+    5. If the code itself is at fault: return to the last known-good release with its own infrastructure code, with
        other deployments kept out; else set the functions' code directly.
-    5. Prove it: no changes, no drift, live code, health, alarms.
+    6. Prove it: no changes, no drift, live code, health, alarms.
 
     Source: runbook 001, scenario 2.
     Budget: 10 minutes.
@@ -60,17 +63,21 @@ def recover(
     Args:
         environment: Where the deployment failed.
         release: What was deployed when it failed. Leave empty for the newest commit of the repository.
+        state_file: Whole path of the `errored.tfstate` that the failed apply left on this host. Leave empty where
+            Backstop ran that apply itself: it finds its own.
         rehearse: Only say what would be done; nothing is changed.
         request: Who asks for it and why. Every field may stay empty.
     """
+    code_of = partial(_code_of, environment, release)
     return handle(
         SCENARIO,
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: _detect(environment, release),
+        detect=lambda: _detect(environment, release, state_file),
         ladder=[
-            unlock_rung(SCENARIO, environment, lambda: _code_of(environment, release), whole=True),
+            unlock_rung(SCENARIO, environment, code_of, whole=True),
+            push_rung(SCENARIO, environment, code_of, state_file),
             Rung(
                 name="finish",
                 decide=lambda _finding: _decide(environment, release),
@@ -80,7 +87,9 @@ def recover(
             *release_rungs(SCENARIO, environment, None, freeze=True),
         ],
         budget_seconds=PROMISE.seconds,
-        parameters={"release": release} if release else {},
+        parameters={
+            name: value for name, value in (("release", release), ("state_file", state_file)) if value
+        },
     )
 
 
@@ -89,10 +98,13 @@ def _code_of(environment: Environment, release: str | None) -> tuple[str, str]:
     return release or commit, commit
 
 
-def _detect(environment: Environment, release: str | None) -> Finding:
+def _detect(environment: Environment, release: str | None, state_file: str | None) -> Finding:
     name, commit = _code_of(environment, release)
-    lock = look_at_lock(environment, name, commit)
-    checks = [lock] if lock.verdict is not Verdict.PASS else [lock, _terraform(environment, name, commit)]
+    checks = [look_at_lock(environment, name, commit)]
+    if checks[-1].verdict is Verdict.PASS:
+        checks.append(look_at_state(environment, name, commit, state_file))
+    if checks[-1].verdict is Verdict.PASS:
+        checks.append(_terraform(environment, name, commit))
     worst = next((check for check in checks if check.verdict is not Verdict.PASS), checks[-1])
     return Finding(
         health=Verification.of(checks), severity=PROMISE.severity, summary=f"{worst.name}: {worst.reason}"

@@ -41,6 +41,11 @@ BranchName = Annotated[
 ]
 """A Git branch: it reaches git and GitHub, and never starts with a hyphen."""
 
+StateFile = Annotated[
+    str, StringConstraints(pattern=r"^/[^\x00-\x1f]{1,400}\.tfstate$"), AfterValidator(_never_upwards)
+]
+"""The whole path of a Terraform state on the host where the flow runs."""
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

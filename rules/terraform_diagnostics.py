@@ -1,7 +1,8 @@
 """What Terraform's error diagnostics mean, from the texts its backends and providers really print.
 
-Retried: throttling, 5xx, a lost connection, «an update is in progress». Never retried: configuration, credentials,
-quotas, a stale plan, a lock. Providers print everything into the summary, in the AWS SDK's form:
+Retried: throttling, 5xx, a lost connection, «an update is in progress», a state that could not be saved (it is pushed
+back first). Never retried: configuration, credentials, quotas, a stale plan, a lock. Providers print everything into
+the summary, in the AWS SDK's form:
 `operation error SVC: Op, https response error StatusCode: N, RequestID: x, Code: message`.
 """
 
@@ -58,13 +59,13 @@ class Diagnosis(Frozen):
     @property
     def passes(self) -> bool:
         """Whether trying again may help."""
-        return self.cause in (Cause.THROTTLING, Cause.TRANSIENT)
+        return self.cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED)
 
 
 HINTS: dict[Cause, str] = {
     Cause.STATE_LOCK: "Somebody's Terraform holds the state. Find out who (the message says), never unlock by age.",
     Cause.STALE_PLAN: "The state has changed since the plan was made: plan again, look at it, apply that.",
-    Cause.STATE_NOT_SAVED: "Keep the working directory: `terraform state push errored.tfstate` from there.",
+    Cause.STATE_NOT_SAVED: "The state is kept in `errored.tfstate`. Start again: it is saved before anything else.",
     Cause.STATE_DIGEST: "A state version was restored by hand: correct or delete the digest entry of the lock table.",
     Cause.ALREADY_MANAGED: "Nothing to import: the state knows this resource.",
     Cause.ALREADY_EXISTS: "It was made outside Terraform: an `import` block brings it into the state, in a plan.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, wires
+from sandbox import breaking, unsaved, wires
 from sandbox.world import Sandbox
 
 Act = Callable[[Sandbox, str], None]
@@ -44,6 +44,12 @@ FAULTS: dict[str, Fault] = {
             "Terraform's state is empty, as after an apply that was killed before it wrote: everything exists.",
             breaking.lose_state,
             breaking.find_state,
+        ),
+        Fault(
+            "unsaved-state",
+            "A deployment made everything and could not save Terraform's state: it left `errored.tfstate`.",
+            unsaved.leave_unsaved,
+            unsaved.forget_unsaved,
         ),
         Fault(
             "dashboard-code",

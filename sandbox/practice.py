@@ -14,7 +14,8 @@ class Practice(Frozen):
     faults: tuple[str, ...]
     environment: str = "prod"
     parameters: dict[str, str] = {}
-    """What the scenario is asked for, beside the environment; `{good}` stands for the release that works."""
+    """What the scenario is asked for, beside the environment; `{good}` stands for the release that works, `{home}`
+    for the sandbox's folder."""
     break_glass: bool = False
     """Its plan asks a person, and in practice nobody is there."""
 
@@ -28,6 +29,13 @@ PRACTICES: tuple[Practice, ...] = (
         faults=("lost-state",),
         environment="preprod",
         parameters={"release": "{good}"},
+    ),
+    Practice(
+        scenario="preprod-terraform-failure",
+        rung="push-state",
+        faults=("unsaved-state",),
+        environment="preprod",
+        parameters={"release": "{good}", "state_file": "{home}/run/unsaved-preprod/errored.tfstate"},
     ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(

@@ -37,6 +37,19 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
         "AWS does what the next change of a function's code asks, and its answer is lost.",
         (Rule("lambda.UpdateFunctionCode", "lose-reply", times=1),),
     ),
+    "state-write-refused": (
+        "Terraform may not write its state any more: what it applies is made, and it cannot say so.",
+        (
+            Rule(
+                "s3.PutObject",
+                "error",
+                code="AccessDenied",
+                status=403,
+                message="Access Denied",
+                agent="HashiCorp",
+            ),
+        ),
+    ),
     "slow-aws": (
         "Every call takes half a second longer.",
         (Rule("*", "delay", seconds=0.5, spares=EXECUTION),),

@@ -85,6 +85,18 @@ def apply(workspace: TerraformWorkspace, saved: Path, *, lock: bool = True) -> l
     )
 
 
+def push_state(workspace: TerraformWorkspace, file: Path, *, lock: bool = True) -> list[str]:
+    """Write a state file into the backend. Terraform refuses an older one, and one of another line."""
+    return _spell(
+        workspace,
+        "state push",
+        str(file),
+        no_color=IsFlagged,
+        lock=None if lock else False,
+        lock_timeout=f"{workspace.lock_timeout_seconds}s" if lock else None,
+    )
+
+
 def force_unlock(workspace: TerraformWorkspace, lock_id: str) -> list[str]:
     """Remove the lock with this id. Terraform checks the id, and not who holds it."""
     return _spell(workspace, "force-unlock", lock_id, force=IsFlagged)

@@ -8,6 +8,7 @@ from typing import Any
 
 from blocks.aws_errors import NotThere, translated
 from blocks.environment import Environment
+from rules.errors import StepFailed
 from rules.state_locks import StateLock, from_json
 
 
@@ -38,6 +39,35 @@ def _backend(code: Path) -> dict[str, Any] | None:
         return None
     config: dict[str, Any] = told["config"]
     return config
+
+
+def same_place(code: Path, other: Path) -> bool:
+    """Whether two folders of code were prepared for the same state."""
+    one, two = _backend(code), _backend(other)
+    if one is None or two is None:
+        return False
+    return all(one.get(key) == two.get(key) for key in ("bucket", "key", "endpoints"))
+
+
+def read_saved_state(environment: Environment, code: Path) -> str:
+    """The state that the backend holds, as text; empty: it holds none.
+
+    Raises:
+        StepFailed: it could not be read, or the backend is not S3.
+    """
+    backend = _backend(code)
+    if backend is None:
+        raise StepFailed(
+            "The saved state can be read from an S3 backend only.",
+            hint="Compare lineage and serial by hand: `terraform state pull`.",
+        )
+    client = environment.account.client("s3")
+    try:
+        with translated("read the saved state"):
+            body: bytes = client.get_object(Bucket=backend["bucket"], Key=backend["key"])["Body"].read()
+    except NotThere:
+        return ""
+    return body.decode()
 
 
 def _in_table(environment: Environment, table: str, lock_id: str) -> StateLock | None:

@@ -27,6 +27,7 @@ from tasks._terraform_logged import judged, run_logged
 from tasks._terraform_process import TerraformRun
 from tasks._terraform_state import read_state_lock
 from tasks._terraform_survivors import settle
+from tasks._terraform_unsaved import own_unsaved, push, refuse_beside_unsaved
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
@@ -112,7 +113,7 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
     """Apply the saved plan of a release. Repeating it changes nothing.
 
     A plan that is stale or missing (a run before us was killed half way) is made again; it is applied only if it
-    does nothing beyond `agreed`.
+    does nothing beyond `agreed`. A state that an earlier try could not save is saved first.
 
     Permissions: none of its own: those the infrastructure code needs
 
@@ -123,7 +124,9 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
     code = init_workspace.fn(environment, release, commit)
     workspace = environment.platform.terraform
     settle(folder_of(environment), workspace.timeout_seconds)
-    saved = saved_plan(environment)
+    waiting, saved = own_unsaved(environment, code), saved_plan(environment)
+    if waiting:
+        push(environment, code, waiting)
     if saved.exists():
         done = _applied(environment, code)
         if done is not None:
@@ -132,7 +135,10 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
     fresh = _planned(environment, code)
     if fresh.exit_code == 0:
         saved.unlink(missing_ok=True)
-        return Effect(subject=release, changed=False, after=release, detail="Terraform has nothing to change")
+        told = (
+            "saved the state that an earlier try could not" if waiting else "Terraform has nothing to change"
+        )
+        return Effect(subject=release, changed=bool(waiting), after=release, detail=told)
     extra = beyond(agreed, fresh.changes)
     if extra:
         raise StepFailed(
@@ -148,6 +154,7 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
 
 
 def _planned(environment: Environment, code: Path) -> TerraformPlan:
+    refuse_beside_unsaved(environment, code)
     workspace, saved = environment.platform.terraform, saved_plan(environment)
     saved.unlink(missing_ok=True)
     lock = read_state_lock(environment, code)

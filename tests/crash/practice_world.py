@@ -67,7 +67,8 @@ class PracticeWorld:
             "BACKSTOP_DELAY_SCALE": "0.5",
         }
         good = self.sandbox.release(2)
-        given = {name: value.format(good=good) for name, value in self.practice.parameters.items()}
+        home = self.sandbox.home.path
+        given = {name: value.format(good=good, home=home) for name, value in self.practice.parameters.items()}
         return start_practice, (self.practice.model_copy(update={"parameters": given}),), settings
 
     def ended_well(self, outcome: object) -> bool:

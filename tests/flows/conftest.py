@@ -1,4 +1,4 @@
-"""What tests of flows share: a production whose canary failed."""
+"""What tests of flows share: a production whose canary failed, and a preprod for Terraform to fail in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from blocks.settings import settings
+from sandbox import breaking
 from sandbox.world import Sandbox
 from tests.flows.broken_canary import MOMENT, Production
+from tests.flows.preprod_world import Preprod
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +36,15 @@ def prod(broken_sandbox: Sandbox, own_home: Path, monkeypatch: pytest.MonkeyPatc
     production = Production.of(broken_sandbox)
     production.prove(1, 2)
     return production
+
+
+@pytest.fixture
+def preprod(fresh_sandbox: Sandbox, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Preprod]:
+    """Preprod with release 2 live, which is proven, and an item in its table."""
+    for name, value in fresh_sandbox.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BACKSTOP_DELAY_SCALE", "0.3")
+    settings.cache_clear()
+    yield Preprod.of(fresh_sandbox)
+    breaking.release_lock(fresh_sandbox, "preprod")
+    fresh_sandbox.reset()

@@ -137,10 +137,12 @@ def test_a_seen_text_has_its_cause(summary: str, detail: str, cause: Cause) -> N
 
 
 def test_only_what_passes_is_retried() -> None:
-    """Throttling and passing faults become TransientFailure, everything else StepFailed."""
+    """Throttling, passing faults and an unsaved state become TransientFailure, everything else StepFailed."""
     for summary, detail, cause in SEEN:
         error = as_error("plan", [diagnose(Diagnostic(summary=summary, detail=detail))])
-        assert isinstance(error, TransientFailure) == (cause in (Cause.THROTTLING, Cause.TRANSIENT))
+        assert isinstance(error, TransientFailure) == (
+            cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED)
+        )
         assert error.hint
 
 
