@@ -14,6 +14,7 @@ class Addresses:
     aws: int
     invocations: int
     certificates: int
+    github: int
     urls: dict[str, int]
     """Port of each function's URL, by function name."""
 
@@ -21,6 +22,11 @@ class Addresses:
     def aws_url(self) -> str:
         """The AWS stand-in."""
         return f"http://127.0.0.1:{self.aws}"
+
+    @property
+    def github_url(self) -> str:
+        """The GitHub stand-in's API."""
+        return f"http://127.0.0.1:{self.github}"
 
     @property
     def certificate_url(self) -> str:
@@ -34,7 +40,7 @@ class Addresses:
 
 def free_addresses(functions: Sequence[str]) -> Addresses:
     """Ports nobody uses, all held until the last is found so that they differ."""
-    held = [socket.socket() for _ in range(3 + len(functions))]
+    held = [socket.socket() for _ in range(4 + len(functions))]
     try:
         for one in held:
             one.bind(("127.0.0.1", 0))
@@ -42,4 +48,5 @@ def free_addresses(functions: Sequence[str]) -> Addresses:
     finally:
         for one in held:
             one.close()
-    return Addresses(ports[0], ports[1], ports[2], dict(zip(functions, ports[3:], strict=True)))
+    aws, invocations, certificates, github, *others = ports
+    return Addresses(aws, invocations, certificates, github, dict(zip(functions, others, strict=True)))

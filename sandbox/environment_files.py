@@ -7,6 +7,7 @@ import secrets
 import shlex
 from typing import Any
 
+from sandbox.github_api.state import NAME, OWNER
 from sandbox.places import ACCOUNT, ALIAS, ENVIRONMENTS, FUNCTIONS, REGION, Home, Place
 
 TIERS = {"preprod": "preprod", "prod": "production"}
@@ -20,6 +21,8 @@ def write(home: Home, terraform: str) -> None:
     for name, value in (
         ("access-key-id", "sandbox"),
         ("secret-access-key", secrets.token_hex(20)),
+        ("github-token", secrets.token_hex(20)),
+        ("github-webhook-secret", secrets.token_hex(20)),
     ):
         file = home.credentials / name
         if not file.exists():
@@ -52,6 +55,12 @@ def described(home: Home, place: Place, terraform: str) -> dict[str, Any]:
             "endpoint_url": addresses.aws_url,
             "access_key_id": {"source": "file", "name": str(home.credentials / "access-key-id")},
             "secret_access_key": {"source": "file", "name": str(home.credentials / "secret-access-key")},
+        },
+        "github": {
+            "owner": OWNER,
+            "name": NAME,
+            "api_url": addresses.github_url,
+            "token": {"source": "file", "name": str(home.credentials / "github-token")},
         },
         "platform": {
             "kind": "lambda",

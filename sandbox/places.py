@@ -190,6 +190,16 @@ class Home:
         return self.path / "sns" / "confirmations.jsonl"
 
     @property
+    def github_webhook(self) -> Path:
+        """Holds the URL that GitHub's events go to; may be written at any time."""
+        return self.path / "github-webhook.url"
+
+    @property
+    def github_deliveries(self) -> Path:
+        """One JSON line per attempt to deliver an event of GitHub."""
+        return self.path / "github-deliveries.jsonl"
+
+    @property
     def active_faults(self) -> Path:
         """What was broken on purpose and not repaired yet, as JSON."""
         return self.path / "run" / "broken.json"

@@ -24,6 +24,7 @@ from sandbox import (
     terraform_binary,
 )
 from sandbox.addresses import Addresses, free_addresses
+from sandbox.github_stand_in import StandIn
 from sandbox.organs import organ_client
 from sandbox.places import ENVIRONMENTS, FUNCTION_NAMES, Home, Place
 
@@ -33,6 +34,7 @@ MODULES = {
     "alarms": "sandbox.alarms",
     "certificate-host": "sandbox.certificate_host",
     "provider-host": "sandbox.provider_host",
+    "github": "sandbox.github_api.serve",
 }
 """The sandbox's processes."""
 
@@ -129,6 +131,11 @@ class Sandbox:
             )
         return Place(environment)
 
+    @property
+    def github(self) -> StandIn:
+        """Its GitHub, past the API."""
+        return StandIn(self.addresses.github_url)
+
     def variables(self) -> dict[str, str]:
         """What every AWS tool and Terraform need to reach it."""
         return environment_files.variables(self.home)
@@ -170,6 +177,10 @@ class Sandbox:
         """Send notifications to this address from now on; empty: to nobody."""
         self.home.webhook.write_text(webhook_url, encoding="utf-8")
 
+    def subscribe_to_github(self, webhook_url: str) -> None:
+        """Send GitHub's `workflow_run` events to this address from now on, signed with its secret; empty: to nobody."""
+        self.home.github_webhook.write_text(webhook_url, encoding="utf-8")
+
     def keep(self, moment: str = DEPLOYED) -> None:
         """Remember everything AWS holds now; `reset` goes back there."""
         self._moment("keep", moment)
@@ -180,7 +191,8 @@ class Sandbox:
         Raises:
             StepFailed: no such moment was kept.
         """
-        for leftover in (self.home.faults, self.home.silenced, self.home.active_faults, self.home.webhook):
+        home = self.home
+        for leftover in (home.faults, home.silenced, home.active_faults, home.webhook, home.github_webhook):
             leftover.unlink(missing_ok=True)
         terraform_binary.write_provider_mirror(self.home)
         self._moment("reset", moment)
@@ -219,10 +231,11 @@ class Sandbox:
         return self.wait_for(green, "every alarm is OK", seconds)
 
     def _moment(self, verb: str, name: str) -> None:
-        url = f"{self.addresses.aws_url}{moments.PATH}{verb}/{name}"
+        aws, github = self.addresses.aws_url, self.addresses.github_url
         try:
-            with urllib.request.urlopen(url, data=b"", timeout=30):  # noqa: S310 - this machine
-                pass
+            for url in (f"{aws}{moments.PATH}{verb}/{name}", f"{github}/sandbox/moments/{verb}/{name}"):
+                with urllib.request.urlopen(url, data=b"", timeout=30):  # noqa: S310 - this machine
+                    pass
         except OSError as error:
             raise StepFailed(f"The sandbox could not {verb} the moment {name!r}: {error}.") from error
 
@@ -249,7 +262,8 @@ class Sandbox:
                 processes.write(self.home.processes, list(known.values()))
 
     def _wait_until_up(self) -> None:
-        ports = (self.addresses.aws, self.addresses.invocations, self.addresses.certificates)
+        at = self.addresses
+        ports = (at.aws, at.invocations, at.certificates, at.github)
         deadline = time.monotonic() + 30
         for port in ports:
             while not _listens(port):

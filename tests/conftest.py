@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 PLUGINS = (
     "tests.acting",
     "tests.docker_engine",
+    "tests.github_fixtures",
     "tests.postgres",
     "tests.prefect_server",
     "tests.sandbox_fixtures",

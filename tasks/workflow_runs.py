@@ -1,0 +1,183 @@
+"""Runs of GitHub workflows: looking at them, cancelling them, running them again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from blocks.environment import Environment
+from blocks.github_errors import Conflict, translated
+from blocks.github_repository import GithubRepository
+from rules.errors import RecoveryRefused, StepFailed, TransientFailure
+from rules.outcomes import Effect
+from rules.workflow_runs import RunLook, WorkflowRun
+from tasks._github_answers import JOBS_AT_ONCE, job_of, run_of
+from tasks.kinds import action, pause, probe
+
+if TYPE_CHECKING:
+    from githubkit import GitHub, TokenAuthStrategy
+
+_POLLS = 10
+_POLL_SECONDS = 1.0
+
+
+def repository_of(environment: Environment) -> GithubRepository:
+    """The environment's repository.
+
+    Raises:
+        RecoveryRefused: its file names none.
+    """
+    if environment.github is None:
+        raise RecoveryRefused(
+            f"The environment {environment.name} names no GitHub repository.",
+            hint="Add `github:` with owner, name and token to its file.",
+        )
+    return environment.github
+
+
+@probe
+def workflow_run(environment: Environment, run_id: int) -> RunLook:
+    """A run with the jobs of its latest attempt.
+
+    GitHub permissions: actions: read
+    """
+    repository = repository_of(environment)
+    with (
+        translated(f"read the run {run_id} of {repository.full_name}"),
+        repository.client(environment.account) as github,
+    ):
+        return _look(github, repository, run_id)
+
+
+def _look(github: GitHub[TokenAuthStrategy], repository: GithubRepository, run_id: int) -> RunLook:
+    actions = github.rest.actions
+    run = _run(github, repository, run_id)
+    jobs = []
+    for page in range(1, 1 + 1000 // JOBS_AT_ONCE):
+        answer = actions.list_jobs_for_workflow_run_attempt(
+            repository.owner, repository.name, run_id, run.attempt, per_page=JOBS_AT_ONCE, page=page
+        ).parsed_data
+        jobs += [job_of(job) for job in answer.jobs]
+        if len(answer.jobs) < JOBS_AT_ONCE:
+            break
+    return RunLook(run=run, jobs=tuple(jobs), at=datetime.now(UTC))
+
+
+def _run(github: GitHub[TokenAuthStrategy], repository: GithubRepository, run_id: int) -> WorkflowRun:
+    return run_of(github.rest.actions.get_workflow_run(repository.owner, repository.name, run_id).parsed_data)
+
+
+@probe
+def attempt_conclusion(environment: Environment, run_id: int, attempt: int) -> str:
+    """How one attempt of a run ended; empty while it has not.
+
+    GitHub permissions: actions: read
+    """
+    repository = repository_of(environment)
+    with (
+        translated(f"read attempt {attempt} of the run {run_id} of {repository.full_name}"),
+        repository.client(environment.account) as github,
+    ):
+        answer = github.rest.actions.get_workflow_run_attempt(
+            repository.owner, repository.name, run_id, attempt
+        ).parsed_data
+    return (answer.conclusion or "") if answer.status == "completed" else ""
+
+
+@action(subject="run {run_id}")
+def cancel_run(environment: Environment, run_id: int, attempt: int) -> Effect:
+    """Ask a run's attempt to end. It may take a while, or never obey. Repeating it changes nothing.
+
+    GitHub permissions: actions: write
+    Permissions: none of AWS
+    """
+    return _end(environment, run_id, attempt, force=False)
+
+
+@action(subject="run {run_id}")
+def force_cancel_run(environment: Environment, run_id: int, attempt: int) -> Effect:
+    """End a run's attempt that did not obey, past its `always()` steps. Repeating it changes nothing.
+
+    GitHub permissions: actions: write
+    Permissions: none of AWS
+    """
+    return _end(environment, run_id, attempt, force=True)
+
+
+def _end(environment: Environment, run_id: int, attempt: int, *, force: bool) -> Effect:
+    repository = repository_of(environment)
+    with (
+        translated(f"cancel the run {run_id} of {repository.full_name}"),
+        repository.client(environment.account) as github,
+    ):
+        before = _run(github, repository, run_id)
+        if before.attempt != attempt or before.ended:
+            return _over(before)
+        actions = github.rest.actions
+        cancel = actions.force_cancel_workflow_run if force else actions.cancel_workflow_run
+        try:
+            with translated(f"cancel the run {run_id} of {repository.full_name}"):
+                cancel(repository.owner, repository.name, run_id)
+        except Conflict:
+            now = _run(github, repository, run_id)  # it ended in between, or it is being cancelled already
+            if now.ended:
+                return _over(now)
+            if force:
+                raise
+    asked = "asked to end, without mercy" if force else "asked to end"
+    return Effect(subject=f"run {run_id}", changed=True, before=before.status.value, after=asked)
+
+
+def _over(run: WorkflowRun) -> Effect:
+    after = f"attempt {run.attempt} {run.conclusion or run.status.value}"
+    return Effect(subject=f"run {run.id}", changed=False, after=after, detail="that attempt had ended")
+
+
+@action(subject="run {run_id}")
+def rerun(environment: Environment, run_id: int, attempt: int, only_failed: bool = False) -> Effect:
+    """Run all jobs, or the failed ones, once more after `attempt`. Repeating it changes nothing.
+
+    A later attempt, whoever began it, is what was wanted.
+
+    GitHub permissions: actions: write
+    Permissions: none of AWS
+
+    Raises:
+        StepFailed: that attempt has not ended, or GitHub keeps it from running again.
+        TransientFailure: the new attempt was asked for and is not to be seen yet.
+    """
+    repository, doing = repository_of(environment), f"run {run_id} again"
+    with translated(doing), repository.client(environment.account) as github:
+        now = _run(github, repository, run_id)
+        if now.attempt > attempt:
+            return _begun(now, attempt, changed=False)
+        if not now.ended:
+            raise StepFailed(
+                f"The run {run_id} cannot run again: attempt {attempt} is still {now.status.value}.",
+                hint="Cancel it first.",
+            )
+        actions = github.rest.actions
+        again = actions.re_run_workflow_failed_jobs if only_failed else actions.re_run_workflow
+        try:
+            with translated(doing):
+                again(repository.owner, repository.name, run_id)
+        except StepFailed as error:
+            now = _run(github, repository, run_id)
+            if isinstance(error, TransientFailure) or now.attempt == attempt:
+                raise
+        for _ in range(_POLLS):
+            now = _run(github, repository, run_id)
+            if now.attempt > attempt:
+                return _begun(now, attempt, changed=True)
+            pause(_POLL_SECONDS)
+    raise TransientFailure(f"GitHub took the order to {doing}, and no new attempt is to be seen.")
+
+
+def _begun(run: WorkflowRun, attempt: int, *, changed: bool) -> Effect:
+    return Effect(
+        subject=f"run {run.id}",
+        changed=changed,
+        before=f"attempt {attempt}",
+        after=f"attempt {run.attempt}",
+        detail="" if changed else "a later attempt had begun already",
+    )
