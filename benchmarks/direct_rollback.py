@@ -56,7 +56,7 @@ def _plan(environment: Environment, release: str) -> Plan:
     from flows._release_rungs import PACKAGE
     from tasks.release_packages import package_of
 
-    names = [function.name for function in environment.platform.functions]
+    names = [function.name for function in environment.lambda_platform.functions]
     facts = {f"{PACKAGE}{n}": package_of(environment, n, release).model_dump_json() for n in names}
     return Plan(scenario="benchmark", environment=environment.name, rung="direct", title="Swap", facts=facts)
 
@@ -68,7 +68,7 @@ def _bare(environment: Environment, plan: Plan) -> None:
     from flows._release_rungs import PACKAGE
     from tasks.release_packages import Package
 
-    functions, s3 = environment.account.client("lambda"), environment.account.client("s3")
+    functions, s3 = environment.aws.client("lambda"), environment.aws.client("s3")
 
     def deploy(package: Package) -> None:
         functions.get_function_configuration(FunctionName=package.function)
@@ -76,7 +76,7 @@ def _bare(environment: Environment, plan: Plan) -> None:
         functions.update_function_code(
             FunctionName=package.function, S3Bucket=package.bucket, S3Key=package.key
         )
-        if environment.platform.function(package.function).alias:
+        if environment.lambda_platform.function(package.function).alias:
             sha = base64.b64encode(bytes.fromhex(package.sha256)).decode()
             version = functions.publish_version(FunctionName=package.function, CodeSha256=sha)["Version"]
             functions.get_alias(FunctionName=package.function, Name="live")

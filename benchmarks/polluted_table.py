@@ -48,7 +48,7 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="backstop-bench-") as name, _aws(Path(name)) as environment:
         from tasks.tables import count_polluted, delete_polluted, keep_polluted
 
-        client = environment.account.client("dynamodb")
+        client = environment.aws.client("dynamodb")
         chosen = _selector()
         _fill(client)
         innocent = _innocent(client)
@@ -120,7 +120,7 @@ def _one_process_per_item(
 ) -> tuple[str, float]:
     """The runbook's loop, for some items: what each was deleted with, and its mean seconds."""
     way, command = _command(folder)
-    variables = os.environ | environment.account.process_environment()
+    variables = os.environ | environment.aws.process_environment()
     taken = []
     for number in range(0, SAMPLE * EVERY, EVERY):
         item = _item(number)

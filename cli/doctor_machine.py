@@ -14,8 +14,12 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.checkup import Check, Result, check, failed, passed, warned
+
+if TYPE_CHECKING:
+    from blocks.environment import Environment
 
 PINNED = ("prefect", "fastapi", "sqlalchemy")
 """Other versions of these break Prefect silently: no server, or no scheduled run."""
@@ -183,7 +187,13 @@ def environments() -> Iterable[Result]:
         except BackstopError as error:
             yield failed(label, error.message, error.hint)
         else:
-            yield passed(label, f"{found.tier.value}, account {found.account.account_id}")
+            yield passed(label, f"{found.tier.value}, {_whose(found)}")
+
+
+def _whose(environment: Environment) -> str:
+    if environment.account is not None:
+        return f"account {environment.aws.account_id}"
+    return f"the Docker stack {environment.docker_stack.project}"
 
 
 CHECKS: tuple[Check, ...] = (python, terraform, git, pins, ledger, disk, clock, environments)

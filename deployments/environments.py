@@ -68,13 +68,14 @@ def _read(path: Path) -> Environment:
     from pydantic import ValidationError
 
     from blocks.environment import Environment
+    from blocks.platforms import KINDS
 
     data = read_mapping(path)
     refuse_secrets(path, data)
     try:
         environment = Environment.model_validate(data)
     except ValidationError as error:
-        raise first_fault(path, error, _known_keys()) from error
+        raise first_fault(path, error, _known_keys(), KINDS) from error
     if environment.name != path.stem:
         raise RecoveryRefused(
             f"{path} describes the environment `{environment.name}`.",

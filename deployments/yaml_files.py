@@ -83,11 +83,16 @@ def _secret(path: Path, where: str) -> RecoveryRefused:
     )
 
 
-def first_fault(path: Path, error: ValidationError, known: Collection[str]) -> RecoveryRefused:
-    """The first thing wrong with a file's content, with the nearest of the `known` keys for a misspelt one."""
+def first_fault(
+    path: Path, error: ValidationError, known: Collection[str], kinds: Collection[str] = ()
+) -> RecoveryRefused:
+    """The first thing wrong with a file's content, with the nearest of the `known` keys for a misspelt one.
+
+    `kinds`: what pydantic puts into the place of a fault although no key is called so.
+    """
     faults = error.errors(include_url=False, include_input=False)
     fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
-    steps = [str(step) for step in fault["loc"]]
+    steps = [str(step) for step in fault["loc"] if step not in kinds]
     where = ".".join(steps)
     if fault["type"] == "extra_forbidden":
         return unknown_key(path, steps[-1], known, where)

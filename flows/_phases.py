@@ -12,9 +12,9 @@ from flows._ending import left_open, outcome_of, stopped_by_a_person
 from flows._ladder import Request, Rung
 from flows._limits import within
 from flows._permission import PlanDrifted, refuse_if_stopped, requirement_for, seek_permission
+from flows._place import refuse_other_place
 from ledger import incidents, plans
 from ledger.cases import Case
-from rules import guards
 from rules.errors import (
     BackstopError,
     LeaseLost,
@@ -28,7 +28,6 @@ from rules.outcomes import Ending, Finding, Outcome, Phase, Verdict, Verificatio
 from rules.plans import Plan
 from rules.redaction import redact
 from rules.undo import worth_going_back
-from tasks.identities import who_am_i
 
 log = logging.getLogger("backstop")
 
@@ -136,23 +135,16 @@ class Phases:
         kept = incidents.stored_finding(self.case) if self.case.resumed else None
         if kept and self.case.plan_id:
             self.case.record("resume", "goes on with the pinned plan")
-            self._same_place()
+            refuse_other_place(self.environment)
             return kept, True
         self.case.enter(Phase.DETECT)
         with within(DETECT_SECONDS, "detecting"):
-            self._same_place()
+            refuse_other_place(self.environment)
             if not self.case.rehearsal:
                 _people.opened(self.case, self.environment)
             finding = self.detect()
         incidents.keep_finding(self.case, finding)
         return finding, False
-
-    def _same_place(self) -> None:
-        seen = who_am_i(self.environment)
-        account = self.environment.account
-        guards.same_place(
-            account.account_id, seen.account, account.region, seen.region, self.environment.name
-        )
 
     def _permitted(self, rung: Rung, finding: Finding, state: str | None) -> Plan | None:
         """The rung's plan, pinned and allowed; None when the environment became healthy while it waited."""

@@ -93,7 +93,7 @@ def _decide(scenario: str, environment: Environment, code_of: CodeOf, file: str 
 
 def _packages(environment: Environment, release: str) -> dict[str, str]:
     """SHA-256 of the release's packages; none where one is missing, which saving a state does not need."""
-    functions = [function.name for function in environment.platform.functions]
+    functions = [function.name for function in environment.lambda_platform.functions]
     try:
         found = in_parallel([partial(package_of, environment, function, release) for function in functions])
     except NoWayBack:

@@ -54,7 +54,9 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
     """
     history = release_history(environment)
     look = look_at_service(environment)
-    missing = [function.name for function in environment.platform.functions if function.name not in look.code]
+    missing = [
+        function.name for function in environment.lambda_platform.functions if function.name not in look.code
+    ]
     if missing:
         raise NoWayBack(f"The live code of {', '.join(missing)} could not be read: {look.problems}.")
     live = {function: code.sha256 for function, code in look.code.items()}
@@ -109,7 +111,7 @@ def _packages(
     environment: Environment, history: list[Deployment], release: str
 ) -> tuple[dict[str, Package], str]:
     """A release's packages when all are there and are the bytes that were proven; else none, and why."""
-    names = [function.name for function in environment.platform.functions]
+    names = [function.name for function in environment.lambda_platform.functions]
     try:
         found = in_parallel([partial(package_of, environment, name, release) for name in names])
     except NoWayBack as error:

@@ -60,7 +60,7 @@ def release_rungs(
 
 def _decide_terraform(scenario: str, environment: Environment, to_release: str | None) -> Plan:
     target = choose_target(environment, to_release)
-    commit = commit_of(environment.platform.terraform, target.release)
+    commit = commit_of(environment.lambda_platform.terraform, target.release)
     planned = plan_release(environment, target.release, commit)
     _refuse_blind_or_wide(target, planned)
     replaces = any("delete" in change.actions for change in planned.changes)
@@ -107,7 +107,7 @@ def _decide_direct(scenario: str, environment: Environment, to_release: str | No
             after=f"the version with {short(target.code[function.name])}",
             kind="alias",
         )
-        for function in environment.platform.functions
+        for function in environment.lambda_platform.functions
         if function.alias and function.name in target.wrong
     ]
     behind = f"Terraform's state is behind until release {target.release} is applied again"
@@ -134,7 +134,7 @@ def _code_changes(target: Target) -> tuple[Change, ...]:
 
 
 def _expected(environment: Environment, target: Target) -> tuple[str, ...]:
-    platform = environment.platform
+    platform = environment.lambda_platform
     told = [f"callers of {function} get {short(sha256)}" for function, sha256 in target.code.items()]
     told += [f"{e.name} answers healthy {platform.health_passes} times in a row" for e in platform.health]
     if platform.alarm_prefix:
@@ -180,7 +180,7 @@ def _act_direct(environment: Environment, plan: Plan) -> None:
 
 def _deploy(environment: Environment, function: str, package: Package) -> None:
     set_function_code(environment, function, package)
-    if environment.platform.function(function).alias:
+    if environment.lambda_platform.function(function).alias:
         move_alias(environment, function, package)
 
 
@@ -202,7 +202,7 @@ def _undo_terraform(
 ) -> Sequence[Callable[[], Effect]]:
     def back() -> Effect:
         release = _known_before(plan)
-        commit = commit_of(environment.platform.terraform, release)
+        commit = commit_of(environment.lambda_platform.terraform, release)
         planned = plan_release(environment, release, commit)
         wide = too_much(planned.changes)
         if wide:
@@ -224,7 +224,7 @@ def _undo_direct(environment: Environment, plan: Plan, _before: Snapshot) -> Seq
                 f"The package of {release} is not what {function} ran before.", hint="Look by hand."
             )
         effect: Effect = set_function_code(environment, function, package)
-        if environment.platform.function(function).alias:
+        if environment.lambda_platform.function(function).alias:
             effect = move_alias(environment, function, package)
         return effect
 

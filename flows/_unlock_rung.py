@@ -49,7 +49,7 @@ def look_at_lock(environment: Environment, release: str, commit: str) -> Check:
 
 def _after_waiting(environment: Environment, release: str, commit: str) -> LockEvidence | None:
     """Who holds the lock, after somebody who may be alive had time to finish."""
-    until = time.monotonic() + scaled(environment.platform.terraform.lock_timeout_seconds)
+    until = time.monotonic() + scaled(environment.lambda_platform.terraform.lock_timeout_seconds)
     told = False
     while True:
         held: LockEvidence | None = lock_evidence(environment, release, commit)

@@ -71,7 +71,7 @@ def detect(environment: Environment, severity: Severity) -> Finding:
     checks += _unread(seen.last)
     checks += health.judge_service(list(seen.last.code.values()))
     if seen.last.alarms is not None:
-        checks += health.judge_alarms(environment.platform.alarm_prefix or "", seen.alarms[-1:], 0)
+        checks += health.judge_alarms(environment.lambda_platform.alarm_prefix or "", seen.alarms[-1:], 0)
     return health.finding(checks, severity)
 
 
@@ -101,7 +101,7 @@ def watch(environment: Environment, wanted: Wanted) -> Verification:
     Everything is read back from the thing itself: the code its callers get, its endpoints' answers, its alarms,
     and a new Terraform plan; nothing from the tool that made the change.
     """
-    platform, seen = environment.platform, _Seen()
+    platform, seen = environment.lambda_platform, _Seen()
     give_up = time.monotonic() + scaled(platform.verify_timeout_seconds)
     others, told = 0, ""
     with ExitStack() as stack:
@@ -125,7 +125,7 @@ def watch(environment: Environment, wanted: Wanted) -> Verification:
 def _judged(
     environment: Environment, wanted: Wanted, seen: _Seen, terraform: Future[TerraformPlan] | None
 ) -> list[Check]:
-    platform = environment.platform
+    platform = environment.lambda_platform
     checks = [
         health.judge_code(seen.last.code[function], sha256)
         for function, sha256 in wanted.code.items()

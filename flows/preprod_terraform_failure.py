@@ -94,7 +94,7 @@ def recover(
 
 
 def _code_of(environment: Environment, release: str | None) -> tuple[str, str]:
-    commit = commit_of(environment.platform.terraform, release or NEWEST)
+    commit = commit_of(environment.lambda_platform.terraform, release or NEWEST)
     return release or commit, commit
 
 
@@ -136,7 +136,7 @@ def _decide(environment: Environment, release: str | None) -> Plan:
         )
     if planned.exit_code == 0 and not planned.drift:
         raise NoWayBack(f"Terraform has nothing left to change for {name}.")
-    functions = [function.name for function in environment.platform.functions]
+    functions = [function.name for function in environment.lambda_platform.functions]
     packages = in_parallel([partial(package_of, environment, function, name) for function in functions])
     replaces = any("delete" in change.actions for change in planned.changes)
     changes: tuple[Change, ...] = (*as_import_changes(imports), *as_changes(planned.changes))

@@ -76,7 +76,7 @@ def _detect(environment: Environment) -> Finding:
 def _terraform(environment: Environment, running: str) -> Check:
     """Whether the deployment changed more than code: the functions may be whole, and their settings not."""
     try:
-        found = drift_of(environment, running, commit_of(environment.platform.terraform, running))
+        found = drift_of(environment, running, commit_of(environment.lambda_platform.terraform, running))
     except StepFailed as error:
         return Check(name="terraform", verdict=Verdict.INCONCLUSIVE, reason=error.message)
     return judge_terraform(found.exit_code, [change.address for change in found.changes], found.drift)

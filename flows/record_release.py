@@ -11,13 +11,12 @@ from prefect.states import Failed
 from pydantic import StringConstraints
 
 from blocks.environment import Environment
+from flows._place import refuse_other_place
 from flows._release_memory import record
 from flows._watching import Wanted, watch
-from rules import guards
 from rules.names import ReleaseName, release_name
 from rules.outcomes import Check, Verdict, Verification
 from rules.values import Frozen
-from tasks.identities import who_am_i
 from tasks.kinds import in_parallel, say
 from tasks.release_packages import package_of
 from tasks.repositories import commit_of
@@ -57,15 +56,15 @@ def record_release(
         recorded_by: The person or pipeline that says so.
     """
     name = release_name(release)
-    _refuse_other_place(environment)
-    functions = [function.name for function in environment.platform.functions]
+    refuse_other_place(environment)
+    functions = [function.name for function in environment.lambda_platform.functions]
     packages = in_parallel([partial(package_of, environment, function, name) for function in functions])
     code = {package.function: package.sha256 for package in packages}
     if mark_bad:
         told = Check(name="marked by hand", verdict=Verdict.FAIL, reason=reason or "no reason given")
         verification = Verification.of([told])
     else:
-        commit = commit_of(environment.platform.terraform, name)
+        commit = commit_of(environment.lambda_platform.terraform, name)
         verification = watch(environment, Wanted(name, code, commit))
     record(
         environment, name, verification.verdict, code, recorded_by, reason or "; ".join(verification.reasons)
@@ -75,11 +74,6 @@ def record_release(
         environment=environment.name, release=name, verdict=verification.verdict, verification=verification
     )
     return recorded if mark_bad else _shown(recorded)
-
-
-def _refuse_other_place(environment: Environment) -> None:
-    seen, account = who_am_i(environment), environment.account
-    guards.same_place(account.account_id, seen.account, account.region, seen.region, environment.name)
 
 
 def _shown(recorded: Recorded) -> Any:

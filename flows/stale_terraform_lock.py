@@ -66,7 +66,7 @@ def _code_of(environment: Environment, release: str | None) -> tuple[str, str]:
                 hint="Give one: `release=<commit>`. Pipelines record releases with the flow `record-release`.",
             )
         release = known[-1].release
-    return release_name(release), commit_of(environment.platform.terraform, release)
+    return release_name(release), commit_of(environment.lambda_platform.terraform, release)
 
 
 def _detect(environment: Environment, release: str | None) -> Finding:

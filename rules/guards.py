@@ -5,6 +5,19 @@ from __future__ import annotations
 from rules.errors import RecoveryRefused
 
 
+def same_engine(wanted: str | None, seen: str, environment: str) -> None:
+    """Refuse when another Docker engine answers than the environment says; without a wish any engine will do.
+
+    Raises:
+        RecoveryRefused: another engine.
+    """
+    if wanted is not None and seen != wanted:
+        raise RecoveryRefused(
+            f"The Docker engine that answers is {seen}, but {environment} is on {wanted}.",
+            hint="Correct `address` or `engine_id` in the environment's file; `docker info` says the id.",
+        )
+
+
 def same_place(
     wanted_account: str, seen_account: str, wanted_region: str, seen_region: str, environment: str
 ) -> None:

@@ -155,7 +155,7 @@ def _start(
 
 def _variables(environment: Environment) -> dict[str, str]:
     """Terraform's environment: as whom we act, and nothing of ours that would change what it does."""
-    workspace = environment.platform.terraform
+    workspace = environment.lambda_platform.terraform
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
     inherited = os.environ.get("TF_CLI_CONFIG_FILE", "")
     if inherited and Path(inherited).exists():
@@ -168,7 +168,7 @@ def _variables(environment: Environment) -> dict[str, str]:
         for name, reference in workspace.secret_environment.items()
     }
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    return kept | quiet | environment.account.process_environment() | workspace.environment | secrets
+    return kept | quiet | environment.aws.process_environment() | workspace.environment | secrets
 
 
 def _read(

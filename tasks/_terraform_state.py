@@ -61,7 +61,7 @@ def read_saved_state(environment: Environment, code: Path) -> str:
             "The saved state can be read from an S3 backend only.",
             hint="Compare lineage and serial by hand: `terraform state pull`.",
         )
-    client = environment.account.client("s3")
+    client = environment.aws.client("s3")
     try:
         with translated("read the saved state"):
             body: bytes = client.get_object(Bucket=backend["bucket"], Key=backend["key"])["Body"].read()
@@ -72,7 +72,7 @@ def read_saved_state(environment: Environment, code: Path) -> str:
 
 def _in_table(environment: Environment, table: str, lock_id: str) -> StateLock | None:
     with translated(f"read the state's lock in the table {table}"):
-        client = environment.account.client("dynamodb")
+        client = environment.aws.client("dynamodb")
         item = client.get_item(TableName=table, Key={"LockID": {"S": lock_id}}, ConsistentRead=True).get(
             "Item"
         )
@@ -82,7 +82,7 @@ def _in_table(environment: Environment, table: str, lock_id: str) -> StateLock |
 def _in_bucket(environment: Environment, bucket: str, key: str) -> StateLock | None:
     try:
         with translated(f"read the state's lock {key}"):
-            body = environment.account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            body = environment.aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except NotThere:
         return None
     return from_json(body.decode())
@@ -124,7 +124,7 @@ def remove_state_lock(environment: Environment, code: Path, lock_id: str) -> Non
         held = _in_bucket(environment, bucket, f"{key}.tflock")
         if held and held.id == lock_id:
             with translated("give the state's lock file back"):
-                environment.account.client("s3").delete_object(Bucket=bucket, Key=f"{key}.tflock")
+                environment.aws.client("s3").delete_object(Bucket=bucket, Key=f"{key}.tflock")
 
 
 def _put_item(environment: Environment, table: str, key: str, text: str) -> bool:
@@ -133,7 +133,7 @@ def _put_item(environment: Environment, table: str, key: str, text: str) -> bool
     item = {"LockID": {"S": key}, "Info": {"S": text}}
     with translated("take the state's lock"):
         try:
-            environment.account.client("dynamodb").put_item(
+            environment.aws.client("dynamodb").put_item(
                 TableName=table, Item=item, ConditionExpression="attribute_not_exists(LockID)"
             )
         except ClientError as error:
@@ -148,7 +148,7 @@ def _delete_item(environment: Environment, table: str, key: str, lock_id: str) -
 
     with translated("give the state's lock back"):
         try:
-            environment.account.client("dynamodb").delete_item(
+            environment.aws.client("dynamodb").delete_item(
                 TableName=table,
                 Key={"LockID": {"S": key}},
                 ConditionExpression="contains(Info, :id)",
@@ -164,7 +164,7 @@ def _put_object(environment: Environment, bucket: str, key: str, text: str) -> b
 
     with translated("take the state's lock file"):
         try:
-            environment.account.client("s3").put_object(
+            environment.aws.client("s3").put_object(
                 Bucket=bucket, Key=key, Body=text.encode(), IfNoneMatch="*"
             )
         except ClientError as error:

@@ -54,7 +54,7 @@ def look_at(environment: Environment, code: Path, file: Path) -> UnsavedState:
 
 def own_unsaved(environment: Environment, code: Path) -> UnsavedState | None:
     """The newest state that an apply of ours could not save, and nobody has saved since; None: there is none."""
-    directory = environment.platform.terraform.directory
+    directory = environment.lambda_platform.terraform.directory
     waiting = []
     for file in home_of(environment).glob(f"*/code-*/{directory}/{ERRORED}"):
         try:
@@ -98,7 +98,7 @@ def push(environment: Environment, code: Path, waiting: UnsavedState) -> None:
         kept = folder / f"state-before-{read_state(before).serial}.tfstate"
         kept.touch(mode=0o600)
         kept.write_text(before, encoding="utf-8")
-    workspace = environment.platform.terraform
+    workspace = environment.lambda_platform.terraform
     held = read_state_lock(environment, code)
     ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
     argv = command.push_state(workspace, file, lock=not ours)

@@ -40,12 +40,12 @@ def alarm_states(environment: Environment) -> list[Alarm]:
 
     Permissions: cloudwatch:DescribeAlarms
     """
-    prefix = environment.platform.alarm_prefix
+    prefix = environment.lambda_platform.alarm_prefix
     if not prefix:
         return []
     found: list[Alarm] = []
     with translated(f"read the alarms {prefix}*"):
-        pages = environment.account.client("cloudwatch").get_paginator("describe_alarms")
+        pages = environment.aws.client("cloudwatch").get_paginator("describe_alarms")
         for page in pages.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
             found += [
                 Alarm(
@@ -68,7 +68,7 @@ def alarm_evidence(environment: Environment, name: str) -> AlarmEvidence:
     Raises:
         RecoveryRefused: there is no such alarm.
     """
-    client = environment.account.client("cloudwatch")
+    client = environment.aws.client("cloudwatch")
     with translated(f"read the alarm {name}"):
         alarm = _definition(environment, client, name)
         now = datetime.now(UTC)
@@ -135,7 +135,7 @@ def set_alarm_ok(environment: Environment, name: str, reason: str) -> Effect:
 
     Permissions: cloudwatch:DescribeAlarms, cloudwatch:SetAlarmState
     """
-    client = environment.account.client("cloudwatch")
+    client = environment.aws.client("cloudwatch")
     with translated(f"set the alarm {name} to OK"):
         before = _definition(environment, client, name).state
         if before is AlarmState.OK:
@@ -152,7 +152,7 @@ def enable_alarm_actions(environment: Environment, name: str) -> Effect:
 
     Permissions: cloudwatch:DescribeAlarms, cloudwatch:EnableAlarmActions
     """
-    client = environment.account.client("cloudwatch")
+    client = environment.aws.client("cloudwatch")
     with translated(f"enable the actions of the alarm {name}"):
         if _definition(environment, client, name).actions_enabled:
             return Effect(subject=name, changed=False, after="enabled", detail="they are enabled already")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from blocks.environment import Environment
-from blocks.platforms import HealthEndpoint
+from blocks.health_endpoint import HealthEndpoint
 from rules.errors import StepFailed
 from rules.health import Look
 from rules.outcomes import Verdict
@@ -99,7 +99,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _address(environment: Environment, endpoint: HealthEndpoint) -> str:
     if endpoint.url:
         return endpoint.url.rstrip("/")
-    function = environment.platform.function(endpoint.function or "")
+    function = environment.lambda_platform.function(endpoint.function or "")
     return _recent(("url", environment.name, function.name), lambda: function_url(environment, function))
 
 
@@ -113,7 +113,12 @@ def _key(environment: Environment, endpoint: HealthEndpoint) -> str:
 
 
 def _key_name(environment: Environment, endpoint: HealthEndpoint) -> tuple[str, ...]:
-    return ("key", environment.name, environment.account.endpoint_url or "", str(endpoint.key))
+    return (
+        "key",
+        environment.name,
+        str(environment.account and environment.aws.endpoint_url),
+        str(endpoint.key),
+    )
 
 
 def _recent(name: tuple[str, ...], read: Any) -> str:

@@ -46,55 +46,55 @@ def _id_of(environment: Environment, kind: str, name: str) -> str:
 
 
 def _function(environment: Environment, name: str) -> str:
-    environment.account.client("lambda").get_function_configuration(FunctionName=name)
+    environment.aws.client("lambda").get_function_configuration(FunctionName=name)
     return name
 
 
 def _alias(environment: Environment, name: str) -> str:
     function, _, alias = name.partition("/")
-    environment.account.client("lambda").get_alias(FunctionName=function, Name=alias)
+    environment.aws.client("lambda").get_alias(FunctionName=function, Name=alias)
     return name
 
 
 def _url(environment: Environment, name: str) -> str:
     function, _, alias = name.partition("/")
-    environment.account.client("lambda").get_function_url_config(FunctionName=function, Qualifier=alias)
+    environment.aws.client("lambda").get_function_url_config(FunctionName=function, Qualifier=alias)
     return name
 
 
 def _table(environment: Environment, name: str) -> str:
-    environment.account.client("dynamodb").describe_table(TableName=name)
+    environment.aws.client("dynamodb").describe_table(TableName=name)
     return name
 
 
 def _bucket(environment: Environment, name: str) -> str:
-    environment.account.client("s3").head_bucket(Bucket=name)
+    environment.aws.client("s3").head_bucket(Bucket=name)
     return name
 
 
 def _secret(environment: Environment, name: str) -> str:
-    return str(environment.account.client("secretsmanager").describe_secret(SecretId=name)["ARN"])
+    return str(environment.aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"])
 
 
 def _topic(environment: Environment, name: str) -> str:
-    account = environment.account
+    account = environment.aws
     arn = f"arn:aws:sns:{account.region}:{account.account_id}:{name}"
     return str(account.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["TopicArn"])
 
 
 def _queue(environment: Environment, name: str) -> str:
-    return str(environment.account.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+    return str(environment.aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
 
 def _alarm(environment: Environment, name: str) -> str:
-    answer = environment.account.client("cloudwatch").describe_alarms(
+    answer = environment.aws.client("cloudwatch").describe_alarms(
         AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     )
     return name if answer.get("MetricAlarms") or answer.get("CompositeAlarms") else ""
 
 
 def _log_group(environment: Environment, name: str) -> str:
-    answer = environment.account.client("logs").describe_log_groups(logGroupNamePrefix=name)
+    answer = environment.aws.client("logs").describe_log_groups(logGroupNamePrefix=name)
     return name if any(group["logGroupName"] == name for group in answer["logGroups"]) else ""
 
 

@@ -22,7 +22,7 @@ def who_am_i(environment: Environment) -> Identity:
 
     Permissions: sts:GetCallerIdentity
     """
-    client = environment.account.client("sts")
+    client = environment.aws.client("sts")
     with translated("ask whose credentials these are"):
         answer = client.get_caller_identity()
     return Identity(account=answer["Account"], region=client.meta.region_name, arn=answer["Arn"])

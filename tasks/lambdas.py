@@ -29,8 +29,8 @@ def live_code(environment: Environment, function: str) -> RunningCode:
 
     Permissions: lambda:GetAlias, lambda:GetFunctionConfiguration
     """
-    client = environment.account.client("lambda")
-    alias = environment.platform.function(function).alias
+    client = environment.aws.client("lambda")
+    alias = environment.lambda_platform.function(function).alias
     with translated(f"read the live code of {function}"):
         if alias is None:
             return _running(function, client.get_function_configuration(FunctionName=function))
@@ -57,7 +57,9 @@ def _running(
 
 def all_live_code(environment: Environment) -> list[RunningCode]:
     """The live code of every function of the platform, read at the same time."""
-    return in_parallel([partial(live_code, environment, f.name) for f in environment.platform.functions])
+    return in_parallel(
+        [partial(live_code, environment, f.name) for f in environment.lambda_platform.functions]
+    )
 
 
 @action(subject="{function}")
@@ -71,7 +73,7 @@ def set_function_code(environment: Environment, function: str, package: Package)
     Raises:
         StepFailed: the package is gone or holds other bytes than were checked; nothing was changed.
     """
-    client = environment.account.client("lambda")
+    client = environment.aws.client("lambda")
     with translated(f"read {function}"):
         now = client.get_function_configuration(FunctionName=function)
     before = _hexadecimal(now["CodeSha256"])
@@ -112,10 +114,10 @@ def move_alias(environment: Environment, function: str, package: Package) -> Eff
 
     Permissions: lambda:GetAlias, lambda:PublishVersion, lambda:UpdateAlias
     """
-    alias = environment.platform.function(function).alias
+    alias = environment.lambda_platform.function(function).alias
     if alias is None:
         return Effect(subject=function, changed=False, detail="its callers use no alias")
-    client = environment.account.client("lambda")
+    client = environment.aws.client("lambda")
     subject = f"{function}:{alias}"
     with translated(f"publish {function}"):
         # Publishing code that is published already answers with that version. The hash guards against a newer one.
@@ -147,7 +149,7 @@ def function_url(environment: Environment, function: LambdaFunction) -> str:
 
     Permissions: lambda:GetFunctionUrlConfig
     """
-    client = environment.account.client("lambda")
+    client = environment.aws.client("lambda")
     with translated(f"read the URL of {function.name}"):
         if function.alias:
             answer = client.get_function_url_config(FunctionName=function.name, Qualifier=function.alias)

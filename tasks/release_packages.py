@@ -40,9 +40,9 @@ def package_of(environment: Environment, function: str, release: str) -> Package
     Raises:
         NoWayBack: it is not in the bucket, or is empty.
     """
-    platform = environment.platform
+    platform = environment.lambda_platform
     key = platform.package_location(platform.function(function), release_name(release))
-    s3 = environment.account.client("s3")
+    s3 = environment.aws.client("s3")
     try:
         with translated(f"look at the package {key} in {platform.artifact_bucket}"):
             head = s3.head_object(Bucket=platform.artifact_bucket, Key=key, ChecksumMode="ENABLED")
@@ -69,9 +69,9 @@ def package_of(environment: Environment, function: str, release: str) -> Package
 
 def _hash(environment: Environment, key: str) -> str:
     digest = hashlib.sha256()
-    body = environment.account.client("s3").get_object(Bucket=environment.platform.artifact_bucket, Key=key)[
-        "Body"
-    ]
+    body = environment.aws.client("s3").get_object(
+        Bucket=environment.lambda_platform.artifact_bucket, Key=key
+    )["Body"]
     for chunk in body.iter_chunks(_CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
@@ -91,13 +91,13 @@ def list_packages(environment: Environment, function: str) -> list[Listed]:
 
     Permissions: s3:ListBucket
     """
-    platform = environment.platform
+    platform = environment.lambda_platform
     location = platform.package_location(platform.function(function), "{release}")
     before, _, after = location.partition("{release}")
     fits = re.compile(re.escape(before) + r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})" + re.escape(after))
     found: list[Listed] = []
     with translated(f"list the packages in {platform.artifact_bucket}"):
-        pages = environment.account.client("s3").get_paginator("list_objects_v2")
+        pages = environment.aws.client("s3").get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=platform.artifact_bucket, Prefix=before):
             for item in page.get("Contents", ()):
                 named = fits.fullmatch(item["Key"])
@@ -124,7 +124,7 @@ def release_of(environment: Environment, live: RunningCode) -> str:
 
 def is_still(environment: Environment, package: Package) -> bool:
     """Whether the bucket still holds exactly the bytes that were hashed; one light call."""
-    s3 = environment.account.client("s3")
+    s3 = environment.aws.client("s3")
     try:
         with translated(f"look at the package {package.key} again"):
             return s3.head_object(Bucket=package.bucket, Key=package.key)["ETag"] == package.etag

@@ -36,7 +36,7 @@ def look_at_service(environment: Environment) -> ServiceLook:
 
     Permissions: lambda:GetAlias, lambda:GetFunctionConfiguration, cloudwatch:DescribeAlarms
     """
-    platform = environment.platform
+    platform = environment.lambda_platform
     endpoints: dict[str, Look] = {}
     alarms: list[tuple[Alarm, ...]] = []
     code: dict[str, RunningCode] = {}

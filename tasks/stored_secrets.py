@@ -28,7 +28,7 @@ def secret_facts(environment: Environment, name: str) -> SecretFacts:
 
     Permissions: secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:ListSecrets
     """
-    client = environment.account.client("secretsmanager")
+    client = environment.aws.client("secretsmanager")
     try:
         with translated(f"describe the secret {name}"):
             told = client.describe_secret(SecretId=name)
@@ -90,7 +90,7 @@ def restore_secret(environment: Environment, name: str) -> Effect:
 
     Permissions: secretsmanager:DescribeSecret, secretsmanager:RestoreSecret
     """
-    client = environment.account.client("secretsmanager")
+    client = environment.aws.client("secretsmanager")
     with translated(f"restore the secret {name}"):
         deletion = _moment(client.describe_secret(SecretId=name), "DeletedDate")
         if deletion is None:

@@ -130,7 +130,7 @@ def put_back_kept(environment: Environment, selector: Selector) -> Effect:
     kept = copy.manifest()
     if kept is None:
         return Effect(subject=selector.table, changed=False, detail="nothing was kept")
-    client = environment.account.client("dynamodb")
+    client = environment.aws.client("dynamodb")
 
     def put(items: list[dict[str, Any]]) -> _Deleted:
         back = [put_if_absent(client, selector.table, selector.hash_key, item) for item in items]
@@ -151,8 +151,8 @@ def _drain(chunks: Chunks, do: Callable[[list[dict[str, Any]]], _Deleted]) -> _D
 
 def _deleting(environment: Environment, selector: Selector) -> Callable[[list[dict[str, Any]]], _Deleted]:
     """The way to delete some kept items: in batches where their keys name the run, else each with its condition."""
-    client = environment.account.client("dynamodb")
-    key = environment.platform.table(selector.table).key
+    client = environment.aws.client("dynamodb")
+    key = environment.lambda_platform.table(selector.table).key
 
     def in_batches(kept: list[dict[str, Any]]) -> _Deleted:
         there = {_identity(item, key): item for item in still_there(client, selector, key, kept)}
@@ -176,7 +176,7 @@ def _identity(item: dict[str, Any], key: tuple[str, ...]) -> str:
 def _by_segment(environment: Environment, table: str, do: Callable[[int, int], R]) -> list[R]:
     """Do something with every segment of a table at the same time: more of them, the more items it has."""
     with translated(f"describe {table}"):
-        told = environment.account.client("dynamodb").describe_table(TableName=table)
+        told = environment.aws.client("dynamodb").describe_table(TableName=table)
     many = min(max(told["Table"].get("ItemCount", 0) // _ITEMS_PER_SEGMENT, 1), _MOST_SEGMENTS)
     return in_parallel([partial(do, segment, many) for segment in range(many)])
 
@@ -188,7 +188,7 @@ def _pages(
 
     Names go through placeholders: `timestamp`, like 570 other words, is reserved in an expression.
     """
-    client: DynamoDBClient = environment.account.client("dynamodb")
+    client: DynamoDBClient = environment.aws.client("dynamodb")
     numeric = selector.run.isdecimal()
     if selector.run_attribute:
         marked = "#mark IN (:text, :number)" if numeric else "#mark = :text"

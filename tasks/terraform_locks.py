@@ -51,7 +51,7 @@ def release_dead_lock(environment: Environment, release: str, commit: str) -> Ef
     Permissions: s3:GetObject, s3:DeleteObject, dynamodb:GetItem, dynamodb:DeleteItem
     """
     code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
     lock = read_state_lock(environment, code)
     if lock is None:
         return Effect(subject=_SUBJECT, changed=False, detail="nobody holds it")
@@ -71,7 +71,7 @@ def remove_lock(environment: Environment, release: str, commit: str, lock_id: st
         StepFailed: somebody else holds the lock by now, or its holder is not proven dead any more.
     """
     code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
     lock = read_state_lock(environment, code)
     if lock is None:
         return Effect(subject=_SUBJECT, changed=False, before=lock_id, after="free", detail="nobody holds it")
@@ -147,7 +147,7 @@ def _unlocked(environment: Environment, code: Path, lock: StateLock, found: Judg
     if again is None or again.id != lock.id:
         return Effect(subject=_SUBJECT, changed=False, detail="it changed hands: left alone")
     say(f"Unlocking the state: {found.reason}.")
-    argv = command.force_unlock(environment.platform.terraform, lock.id)
+    argv = command.force_unlock(environment.lambda_platform.terraform, lock.id)
     done = run_logged(environment, argv, code, _UNLOCK_SECONDS)
     if done.exit_code:
         raise as_error("unlock the state", done.diagnoses, done.text[-400:])

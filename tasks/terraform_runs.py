@@ -44,17 +44,17 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
     """
     folder = folder_of(environment)
     code = check_out.fn(
-        environment.platform.terraform, commit_id(commit), str(folder / f"code-{commit[:16]}")
+        environment.lambda_platform.terraform, commit_id(commit), str(folder / f"code-{commit[:16]}")
     )
     if not (code / _READY).exists():
-        settle(folder, environment.platform.terraform.timeout_seconds)
-        workspace = environment.platform.terraform
+        settle(folder, environment.lambda_platform.terraform.timeout_seconds)
+        workspace = environment.lambda_platform.terraform
         done = run_logged(environment, command.init(workspace), code, workspace.init_timeout_seconds)
         if done.exit_code:
             raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
         (code / _READY).touch()
-    variables = {environment.platform.terraform.release_variable: release_name(release)}
-    given = environment.platform.terraform.variables | variables
+    variables = {environment.lambda_platform.terraform.release_variable: release_name(release)}
+    given = environment.lambda_platform.terraform.variables | variables
     (code / _VARIABLES).write_text(json.dumps(given), encoding="utf-8")
     return code
 
@@ -79,7 +79,7 @@ def plan_release(
         StepFailed: the configuration, the credentials, a quota; or a lock that is not provably ours and dead.
     """
     code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
     (code / _IMPORTS).write_text(as_blocks(imports), encoding="utf-8")
     planned = _planned(environment, code)
     case = current_case.get()
@@ -95,7 +95,7 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
     Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem
     """
     code = init_workspace.fn(environment, release, commit)
-    workspace = environment.platform.terraform
+    workspace = environment.lambda_platform.terraform
     done = run_logged(
         environment,
         command.plan(workspace, code / _VARIABLES, None),
@@ -122,7 +122,7 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
         StepFailed: anything else; the state was written.
     """
     code = init_workspace.fn(environment, release, commit)
-    workspace = environment.platform.terraform
+    workspace = environment.lambda_platform.terraform
     settle(folder_of(environment), workspace.timeout_seconds)
     waiting, saved = own_unsaved(environment, code), saved_plan(environment)
     if waiting:
@@ -155,7 +155,7 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
 
 def _planned(environment: Environment, code: Path) -> TerraformPlan:
     refuse_beside_unsaved(environment, code)
-    workspace, saved = environment.platform.terraform, saved_plan(environment)
+    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
     saved.unlink(missing_ok=True)
     lock = read_state_lock(environment, code)
     done = _plan(environment, code, saved, lock)
@@ -180,14 +180,14 @@ def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | N
     ours = found is not None and found.holder in _NEEDS_NO_LOCK
     if found and ours:
         say(f"{found.reason}: planning without the lock.")
-    workspace = environment.platform.terraform
+    workspace = environment.lambda_platform.terraform
     argv = command.plan(workspace, code / _VARIABLES, saved, lock=not ours)
     return run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
 
 
 def _applied(environment: Environment, code: Path) -> TerraformRun | None:
     """Apply the saved plan; None when it is stale."""
-    workspace, saved = environment.platform.terraform, saved_plan(environment)
+    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
     held = read_state_lock(environment, code)
     ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
     argv = command.apply(workspace, saved, lock=not ours)

@@ -41,7 +41,7 @@ def push_state(environment: Environment, release: str, commit: str, file: str, c
         StepFailed: it is not the agreed state, not newer than the saved one any more, or the backend refuses it.
     """
     code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.platform.terraform.timeout_seconds)
+    settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
     found = None if is_put_away(Path(file)) else look_at(environment, code, Path(file))
     if found is None or found.standing is Standing.SAVED:
         return Effect(subject=_SUBJECT, changed=False, after="saved", detail="it is saved already")

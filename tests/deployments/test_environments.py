@@ -15,7 +15,11 @@ PROD = (EXAMPLES / "prod.yaml").read_text()
 
 def test_the_examples_load() -> None:
     """The documented examples are valid, and their names are their files'."""
-    assert [one.name for one in load_all(EXAMPLES)] == environment_names(EXAMPLES) == ["preprod", "prod"]
+    assert (
+        [one.name for one in load_all(EXAMPLES)]
+        == environment_names(EXAMPLES)
+        == ["masking", "preprod", "prod"]
+    )
 
 
 def test_an_unknown_environment_is_refused_with_the_nearest_name() -> None:

@@ -113,7 +113,7 @@ def steps(outcome: Outcome) -> list[tuple[str, str, str | None]]:
 
 def with_terraform(environment: Environment, **changes: object) -> Environment:
     """The same environment with other Terraform settings."""
-    terraform = environment.platform.terraform.model_copy(update=changes)
+    terraform = environment.lambda_platform.terraform.model_copy(update=changes)
     return environment.model_copy(
         update={"platform": environment.platform.model_copy(update={"terraform": terraform})}
     )

@@ -33,7 +33,10 @@ class Preprod:
         text = (sandbox.home.environments / "preprod.yaml").read_text(encoding="utf-8")
         environment = Environment(**yaml.safe_load(text))
         good = sandbox.release(2)
-        code = {f.name: package_of(environment, f.name, good).sha256 for f in environment.platform.functions}
+        code = {
+            f.name: package_of(environment, f.name, good).sha256
+            for f in environment.lambda_platform.functions
+        }
         record(environment, good, Verdict.PASS, code, "the test")
         item = {"source_id": {"S": "kept"}, "timestamp": {"S": "2026-01-01"}}
         sandbox.client("dynamodb").put_item(TableName=sandbox.place("preprod").table, Item=item)

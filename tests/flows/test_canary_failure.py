@@ -118,7 +118,7 @@ def test_a_rehearsal_changes_nothing_and_tells_what_the_real_run_does(prod: Prod
 
 def test_it_refuses_the_wrong_account(prod: Production) -> None:
     """Credentials of another account than the environment's: nothing is touched."""
-    account = prod.environment.account.model_copy(update={"account_id": "999999999999"})
+    account = prod.environment.aws.model_copy(update={"account_id": "999999999999"})
     before = prod.everything()
 
     outcome = recover.fn(prod.environment.model_copy(update={"account": account}))

@@ -68,7 +68,7 @@ def test_a_release_marked_as_bad_is_never_a_target(prod: Production) -> None:
 
 def test_bad_input_writes_nothing(prod: Production) -> None:
     """An unknown release, an impossible name, another account's credentials."""
-    account = prod.environment.account.model_copy(update={"account_id": "999999999999"})
+    account = prod.environment.aws.model_copy(update={"account_id": "999999999999"})
     with pytest.raises(NoWayBack):
         record_release.fn(prod.environment, "never-built")
     with pytest.raises(RecoveryRefused):

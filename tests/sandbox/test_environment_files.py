@@ -21,10 +21,8 @@ def test_backstop_reads_the_environments(fresh_sandbox: Sandbox, name: str, tier
     environment = load_environment(name, fresh_sandbox.home.environments)
 
     assert environment.tier is tier
-    assert (
-        environment.account.client("sts").get_caller_identity()["Account"] == environment.account.account_id
-    )
-    platform = environment.platform
+    assert environment.aws.client("sts").get_caller_identity()["Account"] == environment.aws.account_id
+    platform = environment.lambda_platform
     assert isinstance(platform, LambdaPlatform)
     key = platform.health[0].key
     assert key is not None

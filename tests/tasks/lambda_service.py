@@ -13,7 +13,8 @@ import boto3
 
 from blocks.environment import Environment
 from blocks.escalation_path import EscalationPath
-from blocks.platforms import HealthEndpoint, LambdaFunction, LambdaPlatform
+from blocks.health_endpoint import HealthEndpoint
+from blocks.platforms import LambdaFunction, LambdaPlatform
 from blocks.secret_reference import SecretReference
 from blocks.terraform_workspace import TerraformWorkspace
 from rules.severity import Tier

@@ -20,7 +20,7 @@ def told(name: str, state: str, **more: Any) -> dict[str, Any]:
 
 def test_both_types_and_every_page_are_read(service: Service) -> None:
     """Composite alarms are asked for by name, and the second page is not forgotten."""
-    client = service.environment.account.client("cloudwatch")
+    client = service.environment.aws.client("cloudwatch")
     first = {"MetricAlarms": [told("practice-b", "OK", ActionsEnabled=False)], "NextToken": "more"}
     rest = {"CompositeAlarms": [{**told("practice-a", "ALARM"), "AlarmRule": "x"}], "MetricAlarms": []}
     with Stubber(client) as stub:

@@ -56,7 +56,7 @@ def test_every_package_is_listed(service: Service) -> None:
         for name, day in (("old.zip", 1), ("notes.txt", 2), ("new.zip", 3))
     ]
     asked = {"Bucket": BUCKET, "Prefix": "ingestion/lambda-"}
-    with Stubber(service.environment.account.client("s3")) as stub:
+    with Stubber(service.environment.aws.client("s3")) as stub:
         more = {"IsTruncated": True, "NextContinuationToken": "more"}
         stub.add_response("list_objects_v2", {"Contents": told[:2], **more}, asked)
         stub.add_response("list_objects_v2", {"Contents": told[2:]}, {**asked, "ContinuationToken": "more"})

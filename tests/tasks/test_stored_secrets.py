@@ -14,7 +14,7 @@ WORD = "planted-word-1234"
 
 def test_what_is_read_is_thrown_away(service: Service) -> None:
     """The facts say that it can be read; its value is nowhere in them."""
-    service.environment.account.client("secretsmanager").create_secret(Name="practice/key", SecretString=WORD)
+    service.environment.aws.client("secretsmanager").create_secret(Name="practice/key", SecretString=WORD)
 
     seen = secret_facts.fn(service.environment, "practice/key")
 
@@ -24,7 +24,7 @@ def test_what_is_read_is_thrown_away(service: Service) -> None:
 
 def test_a_refusal_names_the_permission(service: Service) -> None:
     """A forbidden read is a fact, not an error: the message says what to allow."""
-    client = service.environment.account.client("secretsmanager")
+    client = service.environment.aws.client("secretsmanager")
     client.create_secret(Name="practice/key", SecretString=WORD)
     refused = "User: u is not authorized to perform: secretsmanager:GetSecretValue on resource: practice/key"
     described = {"Name": "practice/key", "VersionIdsToStages": {"v" * 32: ["AWSCURRENT"]}}
@@ -40,7 +40,7 @@ def test_a_refusal_names_the_permission(service: Service) -> None:
 
 def test_a_refused_description_is_told_too(service: Service) -> None:
     """Somebody who may not even look is told so; the secret is not called missing."""
-    client = service.environment.account.client("secretsmanager")
+    client = service.environment.aws.client("secretsmanager")
     with Stubber(client) as stub:
         stub.add_client_error("describe_secret", "AccessDeniedException", "no", http_status_code=400)
 
@@ -52,7 +52,7 @@ def test_a_refused_description_is_told_too(service: Service) -> None:
 
 def test_a_busy_aws_is_no_fact(service: Service) -> None:
     """Throttling is tried again; it never makes a secret unreadable."""
-    client = service.environment.account.client("secretsmanager")
+    client = service.environment.aws.client("secretsmanager")
     with Stubber(client) as stub:
         stub.add_client_error("describe_secret", "ThrottlingException", "slow down", http_status_code=400)
 

@@ -223,7 +223,7 @@ def test_a_death_half_way_is_finished_and_newer_items_stay(
 def test_what_dynamodb_leaves_over_is_sent_again(acting: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unprocessed reads and deletes are sent until none is left."""
     monkeypatch.setattr(_table_batches, "_FIRST_PAUSE", 0.001)
-    before, client = innocent(), preprod().account.client("dynamodb")
+    before, client = innocent(), preprod().aws.client("dynamodb")
     throttled = Throttled(client, times=3)
     keep_polluted(preprod(), selector())
 
@@ -238,7 +238,7 @@ def test_what_is_always_left_over_may_be_tried_later(acting: Case, monkeypatch: 
     """It ends, as something that another try may cure, and nothing innocent has gone."""
     monkeypatch.setattr(_table_batches, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(_table_batches, "_LONGEST_PAUSE", 0.001)
-    before, client = innocent(), preprod().account.client("dynamodb")
+    before, client = innocent(), preprod().aws.client("dynamodb")
     keep_polluted(preprod(), selector())
 
     with Throttled(client, times=10_000), pytest.raises(TransientFailure, match="left over"):

@@ -47,7 +47,7 @@ def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             patch.setenv(name, value)
         settings.cache_clear()
         prod, good = load_environment("prod"), sandbox.release(1)
-        packages = {f.name: package_of(prod, f.name, good).sha256 for f in prod.platform.functions}
+        packages = {f.name: package_of(prod, f.name, good).sha256 for f in prod.lambda_platform.functions}
         record(prod, good, Verdict.PASS, packages, by="the tests")
         parts = Stack(home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments)
         parts.start()
