@@ -40,7 +40,7 @@ format: .venv/.ready-test ## Format the code and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 docs: .venv/.ready-test ## Write the generated pages of docs/ again
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 clean: ## Remove everything that was installed or cached here
 	rm -rf .venv .backstop .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist *.egg-info

@@ -30,6 +30,8 @@ class Scenario:
     name: str
     module: str
     title: str
+    when: str
+    """What goes wrong, from the file's first line."""
     source: str
     budget: str
     about: str
@@ -56,13 +58,15 @@ def _flow_files() -> list[Path]:
 
 def _read(path: Path) -> Scenario | None:
     """The scenario of a file, or None for upkeep: only scenarios have a flow called `recover`."""
-    for node in ast.parse(path.read_text()).body:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    when = (ast.get_docstring(tree) or "").partition("\n")[0].partition(": ")[2]
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "recover":
-            return _scenario(path, node)
+            return _scenario(path, when, node)
     return None
 
 
-def _scenario(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
+def _scenario(path: Path, when: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
     docstring = ast.get_docstring(node) or ""
     title, _, rest = docstring.partition("\n")
     if " Source:" in title:  # all of it in one line
@@ -75,10 +79,11 @@ def _scenario(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scena
         name=_flow_name(node) or path.stem.replace("_", "-"),
         module=f"flows.{path.stem}",
         title=title,
+        when=when,
         source=_after("Source", flat),
         budget=_after("Budget", flat),
         about=about[0].strip(),
-        parameters=tuple(_parameters(node.args)),
+        parameters=tuple(_parameters(node.args, _described_arguments(docstring))),
     )
 
 
@@ -97,23 +102,32 @@ def _flow_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return ""
 
 
-def _parameters(arguments: ast.arguments) -> list[Parameter]:
+def _described_arguments(docstring: str) -> dict[str, str]:
+    """What `Args:` says of each parameter."""
+    section = re.search(r"^Args:\n((?:[ \t]+.*\n?)*)", docstring, re.MULTILINE)
+    told = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in told}
+
+
+def _parameters(arguments: ast.arguments, told: dict[str, str]) -> list[Parameter]:
     positional = [*arguments.posonlyargs, *arguments.args]
     missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     pairs = list(zip(positional, [*missing, *arguments.defaults], strict=True))
     pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
     return [
-        _parameter(argument, default) for argument, default in pairs if argument.arg not in OWN_PARAMETERS
+        _parameter(argument, default, told.get(argument.arg, ""))
+        for argument, default in pairs
+        if argument.arg not in OWN_PARAMETERS
     ]
 
 
-def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
-    """A parameter, with its description where the annotation is `Annotated[type, Field(description=…)]`."""
-    kind, about = argument.annotation, ""
+def _parameter(argument: ast.arg, default: ast.expr | None, about: str) -> Parameter:
+    """A parameter; `Annotated[type, Field(description=…)]` describes it before `about` does."""
+    kind = argument.annotation
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
         parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
         kind = parts[0]
-        about = next((text for part in parts[1:] if (text := _described(part))), "")
+        about = next((text for part in parts[1:] if (text := _described(part))), about)
     return Parameter(
         name=argument.arg,
         type=ast.unparse(kind) if kind else "str",
