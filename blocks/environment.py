@@ -10,6 +10,7 @@ from blocks.escalation_path import EscalationPath
 from blocks.github_repository import GithubRepository
 from blocks.platforms import LambdaPlatform, Platform
 from blocks.strict_block import StrictBlock
+from blocks.test_kit import KitPlatform
 from rules.approvals import Policy
 from rules.errors import RecoveryRefused
 from rules.freezes import FreezeWindow
@@ -64,6 +65,8 @@ class Environment(StrictBlock):
     def _has_what_its_platform_needs(self) -> Environment:
         if isinstance(self.platform, LambdaPlatform) and self.account is None:
             raise ValueError("an environment of Lambda functions needs `account`")
+        if isinstance(self.platform, KitPlatform) and self.account is None:
+            raise ValueError("an environment of a test kit needs `account`")
         if (
             isinstance(self.platform, DockerStackPlatform)
             and self.platform.backups.bucket
@@ -106,6 +109,28 @@ class Environment(StrictBlock):
         """
         if not isinstance(self.platform, DockerStackPlatform):
             raise _other_platform(self, "a Docker stack")
+        return self.platform
+
+    @property
+    def service(self) -> LambdaPlatform | DockerStackPlatform:
+        """What is deployed there, of any kind that has health endpoints.
+
+        Raises:
+            RecoveryRefused: nothing is; nothing was changed.
+        """
+        if isinstance(self.platform, KitPlatform):
+            raise _other_platform(self, "a service")
+        return self.platform
+
+    @property
+    def test_kit(self) -> KitPlatform:
+        """Its test kit and queues.
+
+        Raises:
+            RecoveryRefused: something else is deployed there; nothing was changed.
+        """
+        if not isinstance(self.platform, KitPlatform):
+            raise _other_platform(self, "a test kit")
         return self.platform
 
 

@@ -10,6 +10,7 @@ from blocks.docker_stack import DockerStackPlatform
 from blocks.health_endpoint import HealthEndpoint
 from blocks.strict_block import StrictBlock
 from blocks.terraform_workspace import TerraformWorkspace
+from blocks.test_kit import KitPlatform
 from rules.names import AttributeName, BucketName, FunctionName, TableName
 from rules.polluted_items import RunMarks
 from rules.values import Frozen
@@ -141,10 +142,11 @@ class LambdaPlatform(StrictBlock):
         return self.package_key.replace("{function}", function.package).replace("{release}", release)
 
 
-Platform = Annotated[LambdaPlatform | DockerStackPlatform, Field(discriminator="kind")]
+Platform = Annotated[LambdaPlatform | DockerStackPlatform | KitPlatform, Field(discriminator="kind")]
 """Every platform an environment can have, told apart by its `kind`."""
 
 KINDS = frozenset(
-    str(platform.model_fields["kind"].default) for platform in (LambdaPlatform, DockerStackPlatform)
+    str(platform.model_fields["kind"].default)
+    for platform in (LambdaPlatform, DockerStackPlatform, KitPlatform)
 )
 """The kinds of platform."""

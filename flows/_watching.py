@@ -65,7 +65,7 @@ def detect(environment: Environment, severity: Severity) -> Finding:
     seen = _Seen()
     seen.add(look_at_service(environment))
     while _is_unsure(seen):
-        pause(environment.platform.health_interval_seconds)
+        pause(environment.service.health_interval_seconds)
         seen.add(look_at_service(environment))
     checks = [_endpoint_now(name, looks) for name, looks in seen.endpoints.items()]
     checks += _unread(seen.last)

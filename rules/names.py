@@ -50,6 +50,18 @@ StateFile = Annotated[
 ]
 """The whole path of a Terraform state on the host where the flow runs."""
 
+FolderPath = Annotated[
+    str, StringConstraints(pattern=r"^[/~][A-Za-z0-9 ._~@+/-]{0,399}$"), AfterValidator(_never_upwards)
+]
+"""An absolute folder of the host, or one below the home of whoever runs Backstop; never upwards."""
+
+QueueUrl = Annotated[
+    str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,200}/[0-9]{12}/[A-Za-z0-9_-]{1,75}(\.fifo)?$")
+]
+"""The address of an SQS queue."""
+
+LogGroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/.#-]{1,512}$")]
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

@@ -7,12 +7,13 @@
     releases            the service's repository and packages (history: its commits; service/: its source;
                         infrastructure/: its Terraform code, which would run on the real provider)
     deploying           Terraform, as the service's pipeline runs it
+    test_kit/           a kit for integration tests and its qa environment (kit_runs, kit_faults, kit_reading)
     environment_files   how Backstop and AWS tools find it
 
 Its processes, each started as `python -m`:
 
-    aws                 moto, corrected (aws_functions, aws_alarms), behind a front that breaks calls (aws_front,
-                        aws_wire) and keeps moments to go back to (moments)
+    aws                 moto, corrected (aws_functions, aws_alarms, aws_queues), behind a front that breaks calls
+                        (aws_front, aws_wire) and keeps moments to go back to (moments)
     function_host       runs the code that is live behind every function URL (live_code, runners, function_worker)
     alarms              sets alarm states by what the functions answer (service_checks, alarm_rules)
     certificate_host    serves the certificate that signs notifications (certificates)

@@ -9,6 +9,7 @@ from typing import Any
 from sandbox import releases
 from sandbox.organs import organ_client
 from sandbox.places import ENVIRONMENTS, LOCK_TABLE, ROLE, STATE_BUCKET, Home, Place
+from sandbox.test_kit.place import open_qa
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -19,7 +20,7 @@ _TRUST = {
 
 
 def open_account(home: Home) -> None:
-    """Make the state bucket, the lock table, the functions' role, and the buckets with every release's packages."""
+    """Make the state bucket, the lock table, the functions' role, the buckets with every release's packages, and qa."""
 
     def client(service: str) -> Any:
         return organ_client(service, home.addresses().aws_url)
@@ -38,6 +39,7 @@ def open_account(home: Home) -> None:
     )
     client("iam").create_role(RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST))
     releases.upload(home)
+    open_qa(home)
     home.opened.touch()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from sandbox import aws_wire, moments
+from sandbox import aws_queues, aws_wire, moments
 from sandbox.aws_functions import CODE_PATH, code_at
 from sandbox.organs import ORGAN
 
@@ -94,6 +94,8 @@ class Front:
             return _code(environ, start_response)
         if environ["PATH_INFO"].startswith(moments.PATH):
             return self._moment(environ["PATH_INFO"], start_response)
+        if environ["PATH_INFO"].startswith(aws_queues.PEEK_PATH):
+            return aws_queues.peek(environ["PATH_INFO"], start_response)
         if not self._faults.exists():
             return self._pass(environ, start_response)
         call = aws_wire.name_of_call(environ)

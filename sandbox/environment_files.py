@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shlex
@@ -9,6 +10,8 @@ from typing import Any
 
 from sandbox.github_api.state import NAME, OWNER
 from sandbox.places import ACCOUNT, ALIAS, ENVIRONMENTS, FUNCTIONS, REGION, Home, Place
+from sandbox.test_kit import described as test_kit
+from sandbox.test_kit.place import QA
 
 TIERS = {"preprod": "preprod", "prod": "production"}
 
@@ -23,14 +26,16 @@ def write(home: Home, terraform: str) -> None:
         ("secret-access-key", secrets.token_hex(20)),
         ("github-token", secrets.token_hex(20)),
         ("github-webhook-secret", secrets.token_hex(20)),
+        ("qa-copies-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()),
     ):
         file = home.credentials / name
         if not file.exists():
             file.touch(mode=0o600)
             file.write_text(value, encoding="utf-8")
     home.environments.mkdir(parents=True, exist_ok=True)
-    for name in ENVIRONMENTS:
-        text = yaml.safe_dump(described(home, Place(name), terraform), sort_keys=False, width=110)
+    files = {name: described(home, Place(name), terraform) for name in ENVIRONMENTS}
+    for name, content in (files | {QA: test_kit.described(home)}).items():
+        text = yaml.safe_dump(content, sort_keys=False, width=110)
         (home.environments / f"{name}.yaml").write_text(
             f"# Written by the practice sandbox.\n{text}", encoding="utf-8"
         )

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, unsaved, wires
+from sandbox import breaking, kit_faults, unsaved, wires
+from sandbox.places import ENVIRONMENTS
+from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
 
 Act = Callable[[Sandbox, str], None]
@@ -115,6 +117,30 @@ FAULTS: dict[str, Fault] = {
             breaking.disable_alarm_actions,
             breaking.enable_alarm_actions,
         ),
+        Fault(
+            "wrong-queue",
+            "A test run publishes into the billing queue, and goes on; billing takes some of it; in qa.",
+            kit_faults.publish_to_wrong_queue,
+            kit_faults.forget_stray_run,
+        ),
+        Fault(
+            "wrong-fifo-queue",
+            "A test run publishes into billing's FIFO queue, between other people's messages; in qa.",
+            kit_faults.publish_to_wrong_fifo,
+            kit_faults.forget_stray_run,
+        ),
+        Fault(
+            "finished-run",
+            "A test run that went well left its messages and artifacts: nothing of it may be touched; in qa.",
+            kit_faults.finish_a_run,
+            kit_faults.forget_stray_run,
+        ),
+        Fault(
+            "hung-run",
+            "A test run says and does nothing any more, is deaf to SIGTERM, and holds its lock; in qa.",
+            kit_faults.hang_a_run,
+            kit_faults.forget_stray_run,
+        ),
     )
 }
 """Every fault by name."""
@@ -127,7 +153,7 @@ def start(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
         RecoveryRefused: there is no such fault or environment.
     """
     fault = _fault(name)
-    sandbox.place(environment)
+    _known(environment)
     fault.start(sandbox, environment)
     _note(sandbox, active(sandbox) | {name: environment})
 
@@ -138,7 +164,9 @@ def repair(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
     Raises:
         RecoveryRefused: there is no such fault or environment.
     """
-    _fault(name).end(sandbox, sandbox.place(environment).name)
+    fault = _fault(name)
+    _known(environment)
+    fault.end(sandbox, environment)
     _note(sandbox, {other: where for other, where in active(sandbox).items() if other != name})
 
 
@@ -169,3 +197,11 @@ def _fault(name: str) -> Fault:
     if name not in FAULTS:
         raise RecoveryRefused(f"There is no fault {name!r}.", hint=f"Faults: {', '.join(FAULTS)}.")
     return FAULTS[name]
+
+
+def _known(environment: str) -> None:
+    known = (*ENVIRONMENTS, QA)
+    if environment not in known:
+        raise RecoveryRefused(
+            f"The sandbox has no environment {environment!r}.", hint=f"It has {', '.join(known)}."
+        )

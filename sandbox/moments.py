@@ -9,7 +9,9 @@ import copy
 import threading
 from typing import Any
 
-SERVICES = ("lambda", "s3", "dynamodb", "cloudwatch", "secretsmanager", "sns")
+from sandbox import aws_queues
+
+SERVICES = ("lambda", "s3", "dynamodb", "cloudwatch", "secretsmanager", "sns", "sqs")
 PATH = "/sandbox-moments/"
 
 _kept: dict[str, dict[tuple[str, str, str], dict[str, Any]]] = {}
@@ -55,7 +57,7 @@ def _backends() -> dict[tuple[str, str, str], Any]:
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
     """A deep copy that refers to the same backends and makes locks anew."""
     memo: dict[int, Any] = {}
-    for service in (*SERVICES, "logs", "iam", "kms", "events", "kinesis", "sqs"):
+    for service in (*SERVICES, "logs", "iam", "kms", "events", "kinesis"):
         whole = _backends_of(service)
         memo[id(whole)] = whole
         for regions in whole.values():
@@ -72,5 +74,6 @@ def _new_rlock(_: Any, __: dict[int, Any]) -> Any:
     return threading.RLock()
 
 
+copy._deepcopy_dispatch[threading.Condition] = aws_queues.new_condition  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
 copy._deepcopy_dispatch[type(threading.Lock())] = _new_lock  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
 copy._deepcopy_dispatch[type(threading.RLock())] = _new_rlock  # type: ignore[attr-defined]  # noqa: SLF001 - no public way

@@ -90,6 +90,18 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
             ),
         ),
     ),
+    "throttled-logs": (
+        "AWS refuses every log query from the third on: rate exceeded.",
+        (
+            Rule("logs.FilterLogEvents", "delay", times=2),
+            Rule(
+                "logs.FilterLogEvents",
+                "error",
+                code="ThrottlingException",
+                message="Rate exceeded",
+            ),
+        ),
+    ),
     "aws-down": (
         "AWS hangs up on everybody before doing anything.",
         (Rule("*", "drop"),),

@@ -18,6 +18,7 @@ from sandbox import (
     certificates,
     deploying,
     environment_files,
+    kit_runs,
     moments,
     processes,
     releases,
@@ -167,9 +168,8 @@ class Sandbox:
             name,
             terraform=self.terraform,
             environment=self.variables(),
-            on_event=on_event,
-            lock_seconds=lock_seconds,
-        )
+            on_event=on_event, lock_seconds=lock_seconds,
+        )  # fmt: skip
         account.give_key(self.home, place)
         return time.monotonic() - begun
 
@@ -182,8 +182,9 @@ class Sandbox:
         self.home.github_webhook.write_text(webhook_url, encoding="utf-8")
 
     def keep(self, moment: str = DEPLOYED) -> None:
-        """Remember everything AWS holds now; `reset` goes back there."""
+        """Remember everything AWS and the test kit hold now; `reset` goes back there."""
         self._moment("keep", moment)
+        kit_runs.keep_folders(self.home, moment)
 
     def reset(self, moment: str = DEPLOYED) -> None:
         """Repair every fault and make AWS hold exactly what it held at a kept moment.
@@ -196,6 +197,7 @@ class Sandbox:
             leftover.unlink(missing_ok=True)
         terraform_binary.write_provider_mirror(self.home)
         self._moment("reset", moment)
+        kit_runs.reset_folders(self.home, moment)
 
     def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
         """Look every 50 ms until something is true; the seconds it took.
@@ -278,8 +280,9 @@ class Sandbox:
 
 
 def stop(home: Path) -> None:
-    """End the processes of the sandbox in a folder, and only these."""
+    """End the processes of the sandbox in a folder, its test runs among them, and only these."""
     place = Home(home.resolve())
+    kit_runs.end_runs(place)
     processes.stop(processes.read(place.processes))
     place.processes.unlink(missing_ok=True)
 

@@ -34,7 +34,7 @@ def ask_health(environment: Environment, name: str) -> Look:
 
     Permissions: secretsmanager:GetSecretValue, lambda:GetFunctionUrlConfig
     """
-    endpoint = next(e for e in environment.platform.health if e.name == name)
+    endpoint = next(e for e in environment.service.health if e.name == name)
     status, look = _asked(environment, endpoint)
     if status in (401, 403) and _forget(environment, endpoint):
         status, look = _asked(environment, endpoint)  # the key was rotated since we read it

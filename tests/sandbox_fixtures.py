@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from sandbox.test_kit.place import KitPlace
     from sandbox.world import Sandbox
 
 
@@ -33,6 +34,31 @@ def sandbox() -> Iterator[Sandbox]:
     finally:
         box.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def qa_sandbox() -> Iterator[Sandbox]:
+    """A running sandbox with its qa environment and nothing deployed: it is up in two seconds."""
+    from sandbox.world import Sandbox
+
+    home = Path(tempfile.mkdtemp(prefix="backstop-qa-"))
+    box = Sandbox.start(home)
+    try:
+        box.keep()
+        yield box
+    finally:
+        box.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def qa(qa_sandbox: Sandbox) -> Iterator[KitPlace]:
+    """The qa environment: other people's messages in their queues, no run was ever made; set back afterwards too."""
+    from sandbox.test_kit.place import KitPlace
+
+    qa_sandbox.reset()
+    yield KitPlace(qa_sandbox.home)
+    qa_sandbox.reset()
 
 
 @pytest.fixture

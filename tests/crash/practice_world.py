@@ -6,15 +6,16 @@ import importlib
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from ledger.database import forget_opened, open_ledger
 from ledger.models import StepRow
 from rules.outcomes import Outcome
-from sandbox import faults, reading
+from sandbox import faults, kit_reading, reading
 from sandbox.practice import Practice
+from sandbox.test_kit.place import QA
 from tests.crash import ledger_ends
 from tests.crash.sweep import Start, recovered
 
@@ -75,7 +76,12 @@ class PracticeWorld:
         return recovered(outcome)
 
     def state(self) -> object:
-        seen = reading.read(self.sandbox.home, self.practice.environment)
+        home = self.sandbox.home
+        seen: Any = (
+            kit_reading.read(home)
+            if self.practice.environment == QA
+            else reading.read(home, self.practice.environment)
+        )
         return {name: getattr(seen, name) for name in seen.__slots__ if name not in NOT_COMPARED}
 
     def twice(self) -> list[str]:

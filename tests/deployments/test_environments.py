@@ -18,7 +18,7 @@ def test_the_examples_load() -> None:
     assert (
         [one.name for one in load_all(EXAMPLES)]
         == environment_names(EXAMPLES)
-        == ["masking", "preprod", "prod"]
+        == ["masking", "preprod", "prod", "qa"]
     )
 
 

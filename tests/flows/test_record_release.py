@@ -46,7 +46,9 @@ def test_a_service_that_cannot_be_judged_proves_nothing(prod: Production) -> Non
     """An alarm without data is not green: the release is written down, and is no target."""
     faults.start(prod.sandbox, "alarm-without-data")
     environment = prod.environment.model_copy(
-        update={"platform": prod.environment.platform.model_copy(update={"verify_timeout_seconds": 10.0})}
+        update={
+            "platform": prod.environment.lambda_platform.model_copy(update={"verify_timeout_seconds": 10.0})
+        }
     )
 
     recorded = record_release.fn(environment, prod.sandbox.release(2))

@@ -1,0 +1,95 @@
+"""Starting runs of the kit as somebody at a terminal does, and cleaning up after them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from rules.errors import StepFailed
+from sandbox.environment_files import own_variables, variables
+from sandbox.places import Home
+from sandbox.processes import ROOT
+from sandbox.test_kit.place import KitPlace
+
+RUN_VARIABLE = "ITK_RUN_ID"
+
+
+def start(place: KitPlace, run_id: str, *words: str, case: str = "orders") -> subprocess.Popen[bytes]:
+    """Start a run in a session of its own, in the kit's folder."""
+    environment = own_variables(place.home) | variables(place.home) | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "sandbox.test_kit", "run", "--case", case, "--run-id", run_id]
+    return subprocess.Popen(
+        [*command, "--out", str(place.artifacts / run_id), *words],
+        cwd=place.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_until_published(place: KitPlace, run_id: str, count: int, seconds: float = 30.0) -> None:
+    """Wait until a run's spans tell of so many messages.
+
+    Raises:
+        StepFailed: they never did.
+    """
+    spans, until = place.artifacts / run_id / "spans.jsonl", time.monotonic() + seconds
+    while not spans.exists() or spans.read_text(encoding="utf-8").count('"sqs.send"') < count:
+        if time.monotonic() > until:
+            raise StepFailed(f"The run {run_id} did not publish {count} messages within {seconds:g} s.")
+        time.sleep(0.05)
+
+
+def processes_of(run_id: str) -> list[psutil.Process]:
+    """Every process of this machine that belongs to a run, wherever it went; zombies are not among them."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            started = process.environ().get(RUN_VARIABLE) == run_id
+            ours = started or {"sandbox.test_kit", "--run-id", run_id} <= set(process.cmdline())
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def end_runs(home: Home) -> None:
+    """Kill what is left of every run."""
+    for record in KitPlace(home).artifacts.glob("*/run.json"):
+        with contextlib.suppress(ValueError):
+            for process in processes_of(json.loads(record.read_text(encoding="utf-8"))["run_id"]):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+
+
+def keep_folders(home: Home, moment: str) -> None:
+    """Remember what the kit has on disk."""
+    place = KitPlace(home)
+    kept = _kept(place, moment)
+    shutil.rmtree(kept, ignore_errors=True)
+    for folder in (place.folder, place.copies):
+        if folder.exists():
+            shutil.copytree(folder, kept / folder.name, symlinks=True)
+
+
+def reset_folders(home: Home, moment: str) -> None:
+    """Back to what the kit had on disk, with no run left."""
+    end_runs(home)
+    place = KitPlace(home)
+    kept = _kept(place, moment)
+    for folder in (place.folder, place.copies):
+        shutil.rmtree(folder, ignore_errors=True)
+        if (kept / folder.name).exists():
+            shutil.copytree(kept / folder.name, folder, symlinks=True)
+
+
+def _kept(place: KitPlace, moment: str) -> Path:
+    return place.home.path / "run" / "kit" / moment
