@@ -79,3 +79,17 @@ def look_of(attributes: dict[str, Any]) -> ContainerLook:
         restarts=int(attributes.get("RestartCount") or 0),
         started_at=str(state.get("StartedAt") or ""),
     )
+
+
+@probe
+def recent_log(environment: Environment, service: str, lines: int = 100) -> list[str]:
+    """What the service's containers said last, oldest first; nothing when it has none."""
+    stack = environment.docker_stack
+    said: list[str] = []
+    with translated(f"read what {service} said"):
+        client = stack.host.client()
+        for attributes in inspected(client, stack.project):
+            if service_of(attributes) == service:
+                told = client.api.logs(attributes["Id"], tail=lines, stdout=True, stderr=True)
+                said += told.decode("utf-8", "replace").splitlines()
+    return said

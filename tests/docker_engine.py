@@ -14,6 +14,7 @@ import pytest
 from rules.errors import RecoveryRefused
 
 if TYPE_CHECKING:
+    from blocks.environment import Environment
     from sandbox.stack.engine import Engine
     from sandbox.stack.stack import DockerStack
 
@@ -69,6 +70,15 @@ def fresh_stack(docker_stack: DockerStack) -> DockerStack:
     """Give a test the stack as new: nothing broken, nothing stored."""
     docker_stack.renew()
     return docker_stack
+
+
+@pytest.fixture
+def masking(fresh_stack: DockerStack) -> Environment:
+    """Give a test the environment of the stack as new."""
+    from blocks.environment import Environment
+    from sandbox.stack.environment import described
+
+    return Environment.model_validate(described(fresh_stack))
 
 
 @pytest.fixture

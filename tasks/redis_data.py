@@ -1,0 +1,118 @@
+"""Redis: whether it answers, keeps and gives back, and how many keys it holds. Every look is bounded in time."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from blocks.environment import Environment
+from blocks.redis_errors import translated
+from rules.errors import StepFailed
+from rules.health import Look
+from rules.outcomes import Verdict
+from rules.redis_health import KeyCounts, RedisLook, count_by_prefix
+from tasks.kinds import probe
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+OWN_PREFIX = "backstop:"
+"""Of the keys that are ours; they never count as the service's."""
+
+_CANARY_SECONDS = 60
+_PAGE = 2000
+"""Keys asked for at once: a few milliseconds of the server's time."""
+_SLOW_SECONDS = 30.0
+
+
+@probe(retries=0)
+def look_at_redis(environment: Environment) -> RedisLook:
+    """What Redis says of itself. That it does not answer, or is still loading, is an observation, not an error."""
+    try:
+        with connection(environment) as redis, translated("ask Redis how it is"):
+            return look_of(redis.info("everything"), redis)
+    except StepFailed as error:
+        return RedisLook(answers=False, reason=error.message)
+
+
+def look_of(told: dict[str, Any], redis: Redis | None = None) -> RedisLook:
+    """The answer to INFO in our words."""
+    loading = bool(told.get("loading"))
+    return RedisLook(
+        answers=True,
+        version=str(told.get("redis_version", "")),
+        loading=loading,
+        role=str(told.get("role", "")),
+        keys=int(redis.dbsize()) if redis is not None and not loading else 0,
+        used_memory=int(told.get("used_memory", 0)),
+        max_memory=int(told.get("maxmemory", 0)),
+        eviction_policy=str(told.get("maxmemory_policy", "")),
+        evicted_keys=int(told.get("evicted_keys", 0)),
+        append_only=bool(told.get("aof_enabled")),
+        last_save_ok=told.get("rdb_last_bgsave_status", "ok") == "ok",
+        last_append_ok=told.get("aof_last_write_status", "ok") == "ok",
+        saving=bool(told.get("rdb_bgsave_in_progress")),
+        saves=int(told.get("rdb_saves", 0)),
+        uptime_seconds=int(told.get("uptime_in_seconds", 0)),
+    )
+
+
+@probe(retries=0)
+def redis_canary(environment: Environment) -> Look:
+    """Whether Redis keeps what is written: one key of ours is written, read and deleted; it expires by itself too."""
+    key, value = f"{OWN_PREFIX}probe:{secrets.token_hex(8)}", secrets.token_hex(8)
+    try:
+        with connection(environment) as redis, translated("write, read and delete a key"):
+            redis.set(key, value, ex=_CANARY_SECONDS)
+            read = redis.get(key)
+            deleted = redis.delete(key)
+    except StepFailed as error:
+        return Look(verdict=Verdict.FAIL, reason=error.message)
+    if read != value:
+        return Look(verdict=Verdict.FAIL, reason="a key that was just written reads otherwise")
+    if deleted != 1:
+        return Look(verdict=Verdict.FAIL, reason="a key that was just written was gone")
+    return Look(verdict=Verdict.PASS, reason="a key was written, read and deleted")
+
+
+@probe
+def count_keys(environment: Environment) -> KeyCounts:
+    """How many keys there are and how many under each of the platform's prefixes, without blocking the server.
+
+    Seconds for a million keys: keys that come and go meanwhile may or may not count.
+    """
+    prefixes = environment.docker_stack.redis.key_prefixes
+    with (
+        connection(environment, timeout_seconds=_SLOW_SECONDS) as redis,
+        translated("count the keys"),
+    ):
+        return count(redis, prefixes)
+
+
+def count(redis: Redis, prefixes: list[str]) -> KeyCounts:
+    """The counts through an open connection; ours do not count."""
+    total, counts, cursor = 0, dict.fromkeys(prefixes, 0), 0
+    while True:
+        cursor, keys = redis.scan(cursor, count=_PAGE)
+        theirs = [key for key in cast("list[str]", keys) if not key.startswith(OWN_PREFIX)]
+        total += len(theirs)
+        for prefix, number in count_by_prefix(theirs, prefixes).items():
+            counts[prefix] += number
+        if not cursor:
+            return KeyCounts(total=total, by_prefix=counts)
+
+
+@contextlib.contextmanager
+def connection(environment: Environment, *, timeout_seconds: float | None = None) -> Iterator[Redis]:
+    """A connection to the stack's Redis, closed afterwards.
+
+    Raises:
+        StepFailed: the password cannot be read.
+    """
+    redis = environment.docker_stack.redis.client(environment.account, timeout_seconds=timeout_seconds)
+    try:
+        yield redis
+    finally:
+        redis.close()
