@@ -55,7 +55,8 @@ class Rung:
 
     `decide` raises NoWayBack when this way cannot help. `act` calls actions only. `verify` reads the world
     again, independently. `undo` returns the steps back in the order the steps there were made; the frame
-    tries every one of them, last in first out.
+    tries every one of them, last in first out. A rung that `holds` only keeps the damage from growing: proven
+    or not, the incident ends as not recovered, and a person is paged.
     """
 
     name: str
@@ -66,3 +67,4 @@ class Rung:
     snapshot: Callable[[Plan], Snapshot] = _as_planned
     act_seconds: float = 600.0
     verify_seconds: float = 900.0
+    holds: bool = False

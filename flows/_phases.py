@@ -124,6 +124,9 @@ class Phases:
             if self.case.rehearsal:
                 return Ending.REHEARSED, f"would {plan.title[0].lower()}{plan.title[1:]}", ""
             if self._attempt(rung, plan, finding, state or "pinned"):
+                if rung.holds:
+                    self.problems.append(f"{plan.title}: done and verified, and it stays so")
+                    break
                 return Ending.RECOVERED, f"{plan.title}; verified", ""
         raise NotRecovered(
             "No way back was left: " + "; ".join(self.problems or ["the ladder is empty"]) + ".",

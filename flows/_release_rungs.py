@@ -31,29 +31,40 @@ from tasks.terraform_runs import apply_plan, plan_release
 COMMIT, RUNNING, BEFORE, PACKAGE = "commit", "running", "before:", "package:"
 """Names of the facts in a plan: what acting needs after a restart."""
 
+VERIFY_SECONDS = 900.0
+
 
 def release_rungs(
-    scenario: str, environment: Environment, to_release: str | None, *, freeze: bool = False
+    scenario: str,
+    environment: Environment,
+    to_release: str | None,
+    *,
+    freeze: bool = False,
+    watch_seconds: float = 0.0,
 ) -> list[Rung]:
     """The ladder back to a proven release, safest way first.
 
-    With `freeze`, deployments are kept out by Terraform's own lock while Terraform goes back.
+    With `freeze`, deployments are kept out by Terraform's own lock while Terraform goes back. Afterwards the service
+    is watched for `watch_seconds` at least.
     """
     undo_terraform, undo_direct = partial(_undo_terraform, environment), partial(_undo_direct, environment)
+    verify, limit = partial(_verify, environment, watch_seconds), VERIFY_SECONDS + watch_seconds
     return [
         Rung(
             name="terraform",
             decide=lambda _finding: _decide_terraform(scenario, environment, to_release),
             act=partial(_act_frozen if freeze else _act_terraform, environment),
-            verify=partial(_verify, environment),
+            verify=verify,
             undo=undo_terraform,
+            verify_seconds=limit,
         ),
         Rung(
             name="direct",
             decide=lambda _finding: _decide_direct(scenario, environment, to_release),
             act=partial(_act_direct, environment),
-            verify=partial(_verify, environment),
+            verify=verify,
             undo=undo_direct,
+            verify_seconds=limit,
         ),
     ]
 
@@ -184,9 +195,10 @@ def _deploy(environment: Environment, function: str, package: Package) -> None:
         move_alias(environment, function, package)
 
 
-def _verify(environment: Environment, plan: Plan) -> Verification:
+def _verify(environment: Environment, watch_seconds: float, plan: Plan) -> Verification:
     code = {name: package.sha256 for name, package in _packages(plan).items()}
-    verification = watch(environment, Wanted(plan.target, code, plan.facts.get(COMMIT, "")))
+    wanted = Wanted(plan.target, code, plan.facts.get(COMMIT, ""), watch_seconds)
+    verification = watch(environment, wanted)
     if verification.verdict is Verdict.PASS:
         broken = plan.facts.get(RUNNING, "")
         if broken and broken != plan.target:

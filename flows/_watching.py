@@ -30,21 +30,24 @@ _ROUNDS_OF_OTHER_CODE = 3
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The state a service must be proven to be in. `code` maps functions to package SHA-256s.
+    """The state a service must be proven to be in: of no certain release where that is empty, but healthy.
 
+    `code` maps functions to package SHA-256s.
     `commit` is the infrastructure code that Terraform must find nothing to change for; empty: Terraform's state is
-    known to be behind and not asked.
+    known to be behind and not asked. For so many `seconds` at least it is watched, and alarms must be clear.
     """
 
     release: str
     code: dict[str, str]
     commit: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class _Seen:
     """What was seen since watching began; moments are seconds."""
 
+    since: float = field(default_factory=time.monotonic)
     endpoints: dict[str, list[Look]] = field(default_factory=dict)
     alarms: list[tuple[float, tuple[Alarm, ...]]] = field(default_factory=list)
     last: ServiceLook = field(default_factory=ServiceLook)
@@ -102,7 +105,7 @@ def watch(environment: Environment, wanted: Wanted) -> Verification:
     and a new Terraform plan; nothing from the tool that made the change.
     """
     platform, seen = environment.lambda_platform, _Seen()
-    give_up = time.monotonic() + scaled(platform.verify_timeout_seconds)
+    give_up = time.monotonic() + scaled(platform.verify_timeout_seconds + wanted.seconds)
     others, told = 0, ""
     with ExitStack() as stack:
         terraform = _in_background(
@@ -137,10 +140,12 @@ def _judged(
     ]
     checks += _unread(seen.last)
     if platform.alarm_prefix and seen.alarms:
-        checks += health.judge_alarms(
-            platform.alarm_prefix, seen.alarms, scaled(platform.alarm_clear_seconds)
-        )
-    checks.append(_terraform_check(wanted, terraform))
+        clear = max(platform.alarm_clear_seconds, wanted.seconds)
+        checks += health.judge_alarms(platform.alarm_prefix, seen.alarms, scaled(clear))
+    if wanted.seconds:
+        checks.append(health.judge_watched(time.monotonic() - seen.since, scaled(wanted.seconds)))
+    if wanted.release:
+        checks.append(_terraform_check(wanted, terraform))
     return checks
 
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.environment import Environment
+from flows._assessment import assess
 from flows._incident import handle
 from flows._ladder import Request
-from flows._release_memory import release_history
 from flows._release_rungs import release_rungs
-from flows._watching import detect
-from rules.errors import StepFailed
-from rules.health import finding, judge_terraform
 from rules.names import ReleaseName
-from rules.outcomes import Check, Finding, Outcome, Verdict
+from rules.outcomes import Outcome
 from rules.promises import PROMISES
-from rules.rollback_targets import judge_one_release, running_release
-from tasks.lambdas import all_live_code
-from tasks.repositories import commit_of
-from tasks.terraform_runs import drift_of
 
 SCENARIO = "production-deploy-failure"
 PROMISE = PROMISES[SCENARIO]
@@ -56,27 +49,8 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: _detect(environment),
+        detect=lambda: assess(environment, PROMISE.severity),
         ladder=release_rungs(SCENARIO, environment, to_release, freeze=True),
         budget_seconds=PROMISE.seconds,
         parameters={"to_release": to_release} if to_release else {},
     )
-
-
-def _detect(environment: Environment) -> Finding:
-    history = release_history(environment)
-    live = {code.function: code.sha256 for code in all_live_code(environment)}
-    checks = [*detect(environment, PROMISE.severity).health.checks, judge_one_release(history, live)]
-    running = running_release(history, live)
-    if running:
-        checks.append(_terraform(environment, running))
-    return finding(checks, PROMISE.severity)
-
-
-def _terraform(environment: Environment, running: str) -> Check:
-    """Whether the deployment changed more than code: the functions may be whole, and their settings not."""
-    try:
-        found = drift_of(environment, running, commit_of(environment.lambda_platform.terraform, running))
-    except StepFailed as error:
-        return Check(name="terraform", verdict=Verdict.INCONCLUSIVE, reason=error.message)
-    return judge_terraform(found.exit_code, [change.address for change in found.changes], found.drift)

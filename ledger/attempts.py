@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from ledger.cases import Case
-from ledger.models import PlanRow, StepRow
+from ledger.models import IncidentRow, PlanRow, StepRow
 from rules.outcomes import Phase
+from rules.plans import Plan
 
 OVER = ("failed", "undoing", "undone")
 """States of a plan that was acted on and did not end well."""
@@ -33,3 +34,20 @@ def carried_out(case: Case, action: str) -> bool:
     with case.ledger.reading() as session:
         made = select(StepRow.result).where(StepRow.plan_id == case.plan_id, StepRow.action == action)
         return bool({"changed", "unchanged"} & set(session.scalars(made)))
+
+
+def acted_on(case: Case, scenario: str, rung: str) -> list[Plan]:
+    """The plans of a rung that were acted on in this environment, by whatever incident, the newest first."""
+    with case.ledger.reading() as session:
+        made = (
+            select(PlanRow.body)
+            .join(IncidentRow, IncidentRow.id == PlanRow.incident_id)
+            .where(
+                IncidentRow.environment == case.environment,
+                IncidentRow.scenario == scenario,
+                PlanRow.rung == rung,
+                PlanRow.acting_at.is_not(None),
+            )
+            .order_by(PlanRow.id.desc())
+        )
+        return [Plan.model_validate(body) for body in session.scalars(made)]

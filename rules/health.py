@@ -134,6 +134,13 @@ def _judge_alarm(
     )
 
 
+def judge_watched(seconds: float, wanted_seconds: float) -> Check:
+    """Whether the service was watched for long enough."""
+    over = seconds >= wanted_seconds
+    told = f"for {seconds:.0f} of {wanted_seconds:.0f} s"
+    return _check("watched", Verdict.PASS if over else Verdict.INCONCLUSIVE, told, f"{wanted_seconds:.0f} s")
+
+
 def judge_code(live: RunningCode, wanted_sha256: str) -> Check:
     """Whether callers of a function get exactly the wanted package."""
     name, wanted, seen = f"code {live.function}", short(wanted_sha256), short(live.sha256)

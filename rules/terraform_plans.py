@@ -172,9 +172,9 @@ def beyond(agreed: Sequence[Change], now: Iterable[ResourceChange]) -> tuple[str
 
 
 def overlooked(resources: Iterable[ResourceChange], functions: Iterable[str]) -> tuple[str, ...]:
-    """The functions whose code Terraform would leave as it is.
+    """The functions whose callers Terraform would leave with what they get: it touches neither code nor alias.
 
     Terraform compares its state with the code, not the world: a function changed outside it looks unchanged.
     """
-    touched = {resource.name for resource in resources if resource.type == "aws_lambda_function"}
+    touched = {r.name for r in resources if r.type in ("aws_lambda_function", "aws_lambda_alias")}
     return tuple(name for name in functions if name not in touched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from typing import Any
 from urllib.parse import unquote
@@ -125,6 +126,11 @@ def code_at(path: str) -> bytes | None:
 
 
 def _run_functions_in_the_host(models: Any, addresses: Addresses) -> None:
+    from moto.core.exceptions import JsonRESTError
+
+    class Throttled(JsonRESTError):
+        code = 429
+
     def invoke(
         self: Any, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
     ) -> bytes:
@@ -133,8 +139,14 @@ def _run_functions_in_the_host(models: Any, addresses: Addresses) -> None:
         request = urllib.request.Request(
             url, data=body if isinstance(body, bytes) else str(body or "{}").encode()
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - this machine
-            told = json.loads(answer.read())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - this machine
+                told = json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 429:
+                    raise Throttled("TooManyRequestsException", "Rate Exceeded.") from None
+                raise
         if told["error"]:
             response_headers["x-amz-function-error"] = "Unhandled"
         return json.dumps(told["answer"]).encode()

@@ -142,8 +142,18 @@ def restore_secret(sandbox: Sandbox, environment: str) -> None:
     sandbox.client("secretsmanager").restore_secret(SecretId=sandbox.place(environment).secret)
 
 
+def fail_rollback(sandbox: Sandbox, environment: str) -> None:
+    """Release 3 is live; the rollback from it sets the code, and the dashboard's callers stay with release 3."""
+    sandbox.deploy(environment, BAD)
+    _deploy_half(sandbox, environment, GOOD)
+
+
 def deploy_half(sandbox: Sandbox, environment: str) -> None:
     """Terraform sets new code everywhere, and may then not move the dashboard's alias: its callers stay behind."""
+    _deploy_half(sandbox, environment, BAD)
+
+
+def _deploy_half(sandbox: Sandbox, environment: str, release: int) -> None:
     name = "half-deployed"
     denied = Rule(
         "lambda.UpdateAlias",
@@ -156,7 +166,7 @@ def deploy_half(sandbox: Sandbox, environment: str) -> None:
     )
     change_rules(sandbox.home.faults, lambda now: [*now, denied])
     try:
-        sandbox.deploy(environment, BAD)
+        sandbox.deploy(environment, release)
     except StepFailed:
         pass  # as it should
     finally:

@@ -42,6 +42,12 @@ FAULTS: dict[str, Fault] = {
             breaking.deploy_good_release,
         ),
         Fault(
+            "failed-rollback",
+            "Deploy release 3, then roll back with a Terraform that fails half way: the dashboard stays broken.",
+            breaking.fail_rollback,
+            breaking.deploy_good_release,
+        ),
+        Fault(
             "lost-state",
             "Terraform's state is empty, as after an apply that was killed before it wrote: everything exists.",
             breaking.lose_state,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.live_code import NoFunction
+from sandbox.live_code import NoFunction, Throttled
 from sandbox.places import Home
 from sandbox.processes import live_and_die_with_parent
 from sandbox.runners import FunctionFailed, Runners
@@ -45,6 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._called(function, body)
         except NoFunction:
             self._send(403, {"Message": "Forbidden"})
+        except Throttled:
+            self._send(429, {"Message": "Too Many Requests"})
         except FunctionFailed as error:
             print(error, flush=True)  # noqa: T201 - the log of the function
             self._send(502, {"Message": "Internal Server Error"})

@@ -20,6 +20,10 @@ LONGEST_SECONDS = 5.0
 """A reading is never trusted longer, even when nothing seems to have changed."""
 
 
+class Throttled(Exception):
+    """The function takes no calls: its reserved concurrency is 0."""
+
+
 class NoFunction(Exception):
     """There is no such function, version, alias or URL."""
 
@@ -36,6 +40,8 @@ class Live:
     timeout: float
     variables: dict[str, str]
     location: str
+    closed: bool
+    """Whether it takes no calls."""
 
     @property
     def key(self) -> str:
@@ -98,6 +104,10 @@ class LiveCode:
             timeout=float(config.get("Timeout", 3)),
             variables=dict(config.get("Environment", {}).get("Variables", {})),
             location=found["Code"]["Location"],
+            closed=(self._call("get_function_concurrency", function) or {}).get(
+                "ReservedConcurrentExecutions"
+            )
+            == 0,
         )
 
     def _aliased_url(self, function: str) -> Any:

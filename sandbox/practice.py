@@ -39,6 +39,12 @@ PRACTICES: tuple[Practice, ...] = (
     ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
+        scenario="rollback-failure",
+        rung="terraform",
+        faults=("failed-rollback",),
+        parameters={"watch_minutes": "0"},
+    ),
+    Practice(
         scenario="stale-terraform-lock",
         rung="unlock",
         faults=("abandoned-terraform-lock",),

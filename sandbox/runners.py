@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.live_code import Live, LiveCode
+from sandbox.live_code import Live, LiveCode, Throttled
 from sandbox.places import EXECUTION, REGION, Home
 
 
@@ -55,6 +55,8 @@ class Runners:
         return self._call(self._code.of(function, qualifier), event)
 
     def _call(self, live: Live, event: Any) -> Any:
+        if live.closed:
+            raise Throttled(live.function)
         one_at_a_time = self._ensure(live)
         with one_at_a_time, socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(live.timeout)

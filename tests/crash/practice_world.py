@@ -34,9 +34,8 @@ def start_practice(practice: Practice) -> Outcome:
     recover = importlib.import_module(f"flows.{practice.scenario.replace('-', '_')}").recover
     past = "nobody is there to ask" if practice.break_glass else ""
     asked = Request(requested_by="the sweep", reason="practice", break_glass=past)
-    outcome: Outcome = recover.fn(
-        load_environment(practice.environment), request=asked, **practice.parameters
-    )
+    given = {"environment": load_environment(practice.environment), "request": asked, **practice.parameters}
+    outcome: Outcome = recover.fn(**recover.validate_parameters(given))
     return outcome
 
 

@@ -142,6 +142,10 @@ def test_a_plan_made_again_may_not_do_more(grown: ResourceChange) -> None:
 def test_a_function_that_terraform_would_overlook_is_named() -> None:
     """Its state says the code is right, the world says otherwise."""
     assert overlooked([CODE], ["prod-x", "prod-y"]) == ("prod-y",)
+    moved = ResourceChange(
+        address="aws_lambda_alias.live", type="aws_lambda_alias", actions=("update",), name="prod-y"
+    )
+    assert overlooked([CODE, moved], ["prod-x", "prod-y"]) == ()
 
 
 def test_events_are_read() -> None:

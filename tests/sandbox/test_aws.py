@@ -47,6 +47,20 @@ def test_a_missing_package_is_refused_and_changes_nothing(fresh_sandbox: Sandbox
     assert reading.read(fresh_sandbox.home, "prod") == before
 
 
+def test_a_function_without_capacity_takes_no_calls(fresh_sandbox: Sandbox) -> None:
+    """Neither by its URL nor invoked; moto alone would run it. With its capacity back it answers at once."""
+    aws, url = fresh_sandbox.client("lambda"), fresh_sandbox.home.addresses().function_url(NAME)
+    aws.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
+
+    with pytest.raises(urllib.error.HTTPError) as turned_away:
+        urllib.request.urlopen(url, timeout=10)
+    assert turned_away.value.code == 429
+    assert refused(aws.invoke, FunctionName=NAME) == "TooManyRequestsException"
+
+    aws.delete_function_concurrency(FunctionName=NAME)
+    assert "FunctionError" not in aws.invoke(FunctionName=NAME, Payload=b'{"headers": {}}')
+
+
 def test_new_code_changes_nothing_for_callers_of_the_alias(fresh_sandbox: Sandbox) -> None:
     """The URL answers with the alias's version until the alias moves; then at once with the new one."""
     aws, home = fresh_sandbox.client("lambda"), fresh_sandbox.home
