@@ -12,79 +12,18 @@ How it stays fast enough for every log line: a rule runs only where one of its n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from rules.redaction_pairs import hide_pairs, is_secret_name
 from rules.redaction_shapes import hide_numbers, is_random
+from rules.secret_patterns import EMAIL, LONG_RUN, SHAPES
 
 T = TypeVar("T")
 
 DEEPEST = 60
 """Levels of nesting that are kept; what lies deeper is cut, so that a cycle ends."""
-
-
-class _Rule(NamedTuple):
-    needles: tuple[str, ...]
-    """Lower case; the pattern can only match where one of them is."""
-    pattern: re.Pattern[str]
-    replace: str | Callable[[re.Match[str]], str]
-
-
-def _rule(needles: str, pattern: str, name: str, flags: int = 0) -> _Rule:
-    return _Rule(tuple(needles.split()), re.compile(pattern, flags), f"[redacted:{name}]")
-
-
-_RULES: tuple[_Rule, ...] = (
-    _rule(
-        "-----begin",
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)",
-        "private-key",
-        re.DOTALL,
-    ),
-    _Rule(
-        ("://",),
-        # The password of a URL; up to the last @ before the host, because people forget to escape theirs.
-        re.compile(r"(://[^\s:/@\"'<>]{0,200}):(?!\[redacted:)[^\s/\"'<>]{1,300}@"),
-        r"\1:[redacted:password]@",
-    ),
-    _Rule(
-        ("://",),
-        re.compile(r"(https?://)[^\s:/@\"'<>\[]{20,300}@", re.IGNORECASE),
-        r"\1[redacted:token]@",
-    ),
-    _rule("akia asia abia acca", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}", "aws-key-id"),
-    _rule("fwogzxivyxdz iqojb3jpz2lux2vj", r"(?:FwoGZXIvYXdz|IQoJb3JpZ2luX2Vj)[A-Za-z0-9/+=]+", "aws-token"),
-    _rule("eyj", r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{5,}+\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*", "jwt"),
-    _rule("bearer", r"(?<=[Bb]earer )\s*(?!\[)[A-Za-z0-9._~+/=-]{16,}", "token"),
-    _rule("bearer", r"(?<=BEARER )\s*(?!\[)[A-Za-z0-9._~+/=-]{16,}", "token"),
-    _rule(
-        "gho_ ghp_ ghu_ ghs_ ghr_ github_pat_", r"(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{20,}", "github-token"
-    ),
-    _rule("xox xapp-", r"(?:xox[a-z]|xapp)-[A-Za-z0-9-]{8,}", "slack-token"),
-    _rule(
-        "hooks.slack discord webhook.office",
-        r"(?<=://)(?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks|[\w.-]+\.webhook\.office\.com)"
-        r"/[^\s\"'<>]+",
-        "webhook-url",
-    ),
-    _rule("glpat-", r"glpat-[A-Za-z0-9_-]{15,}", "gitlab-token"),
-    _rule("npm_", r"npm_[A-Za-z0-9]{30,}", "npm-token"),
-    _rule("pypi-", r"pypi-[A-Za-z0-9_-]{40,}", "pypi-token"),
-    _rule("aiza", r"AIza[A-Za-z0-9_-]{35,}", "google-key"),
-    _rule("_live_ _test_", r"[prs]k_(?:live|test)_[A-Za-z0-9]{10,}", "stripe-key"),
-    _rule("sk-", r"(?<![\w-])sk-[A-Za-z0-9_-]{20,}", "api-key"),
-    _rule("sg.", r"(?<!\w)SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", "sendgrid-key"),
-    _rule(
-        "hvs. hvb. .atlasv1.",
-        r"(?<!\w)(?:hv[sb]\.|[A-Za-z0-9]{14}\.atlasv1\.)[A-Za-z0-9_-]{20,}",
-        "vault-token",
-    ),
-)
-
-# Starts at the start of a run only, and never gives back: long runs without an @ stay linear.
-_EMAIL = re.compile(r"(?<![\w.%+-])(?!git@)[\w.%+-]++@(?:[^\W_][\w-]*+\.)+[^\W\d_]{2,}+")
-_LONG_RUN = re.compile(r"[A-Za-z0-9/+](?<![A-Za-z0-9/+]{2})[A-Za-z0-9/+]{39}+(?![A-Za-z0-9/+])")
 
 
 def redact(value: T) -> T:
@@ -179,19 +118,27 @@ def _text(text: str) -> str:
 def _once(text: str) -> str:
     lowered = text.lower() if text.isascii() else text.replace("\u0130", "I").lower()  # keeps every position
     original = text
-    for rule in _RULES:
-        for needle in rule.needles:
+    for shape in SHAPES:
+        for needle in shape.needles:
             if needle in lowered:
-                text = rule.pattern.sub(rule.replace, text)
+                text = shape.pattern.sub(partial(_named, f"[redacted:{shape.name}]"), text)
                 break
     text = hide_pairs(
         text, lowered if text is original or text == original else text.replace("\u0130", "I").lower()
     )
     if "@" in text:
-        text = _EMAIL.sub("[redacted:email]", text)
+        text = EMAIL.sub("[redacted:email]", text)
     if len(text) >= 40:
-        text = _LONG_RUN.sub(_aws_secret, text)
+        text = LONG_RUN.sub(_aws_secret, text)
     return hide_numbers(text)
+
+
+def _named(told: str, found: re.Match[str]) -> str:
+    """The match, with what was taken out of it named in its place."""
+    if "secret" not in found.re.groupindex:
+        return told
+    whole, start = found.group(), found.start()
+    return whole[: found.start("secret") - start] + told + whole[found.end("secret") - start :]
 
 
 def _aws_secret(run: re.Match[str]) -> str:

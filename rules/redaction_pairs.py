@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _WHOLE_LINE = ("authorization", "cookie")
 """Headers whose value goes on to the end of the line."""
@@ -32,10 +33,10 @@ _STRONG = (
 _WEAK = ("secret", "token", "credential", "credentials")
 """Names after which prose may follow: there, only a value that does not look like a word is a secret."""
 
-_NAMES = (*_WHOLE_LINE, *_STRONG, *_WEAK)
+NAMES = (*_WHOLE_LINE, *_STRONG, *_WEAK)
 
 # A needle is enough to look closer; no name may lack one.
-_NEEDLES = (
+NEEDLES = (
     "authorization",
     "cookie",
     "passw",
@@ -50,7 +51,12 @@ _NEEDLES = (
 
 _HARMLESS = re.compile(r"(?i:none|null|true|false|nil|undefined)$|\*+$|arn:aws")
 _PLACEHOLDER = re.compile(r"""(?:\$[A-Z_][A-Z0-9_]*|\$\{[A-Z_][A-Z0-9_]*\}|<[A-Z_ ]+>)(?=[\s"',;&)]|$)""")
-_SEPARATED = re.compile(r"""(\\?["'])?\]?(\s{0,3})(=>?|:)\s{0,3}(\\?["'])?""")
+QUOTE = r"""\\{0,7}["']|&(?:quot|apos|\#34|\#39|\#x22|\#x27);|\\u0022"""
+"""As JSON, JSON inside JSON and HTML write it."""
+_SEPARATED = re.compile(rf"""({QUOTE})?\]?(\s{{0,3}})(=>?|:)\s{{0,3}}({QUOTE})?""")
+_CELL = re.compile(r"""[`*\s]{0,3}(?:\||</t[dh]>\s{0,9}<td[^<>]{0,99}>|>)[`*\s]{0,3}(?=[^\s|<>`*-])""")
+"""The next cell of a Markdown or an HTML table, or an XML element."""
+_CELL_END = re.compile(r"[`*]{0,3}\s{0,9}(?:\||</|[\r\n]|$)")
 _BARE = re.compile(r"""[^\s,;&"'<>(){}\\|]+""")
 _OPTION = re.compile(r"""\s+(["'])?(?!-)""")
 _SECRET_NAME = re.compile(
@@ -72,21 +78,28 @@ def is_secret_name(name: str) -> bool:
 
 def hide_pairs(text: str, lowered: str) -> str:
     """Take out every value that stands beside a secret's name. `lowered` is the text in lower case."""
-    if not any(needle in lowered for needle in _NEEDLES):
-        return text
     told, done = [], 0
+    for begin, end, label in find_pairs(text, lowered):
+        told += [text[done:begin], f"[redacted:{label}]"]
+        done = end
+    return "".join([*told, text[done:]]) if told else text
+
+
+def find_pairs(text: str, lowered: str) -> Iterator[tuple[int, int, str]]:
+    """Where the values begin and end that stand beside a secret's name, and what they are; in order."""
+    if not any(needle in lowered for needle in NEEDLES):
+        return
+    done = 0
     for start, name in sorted(_places(lowered)):
         found = _value_after(text, start, name) if start >= done else None
         if found:
-            begin, end = found
-            told += [text[done:begin], f"[redacted:{_label(name)}]"]
-            done = end
-    return "".join([*told, text[done:]]) if told else text
+            done = found[1]
+            yield *found, _label(name)
 
 
 def _places(lowered: str) -> list[tuple[int, str]]:
     places = []
-    for name in _NAMES:
+    for name in NAMES:
         at = lowered.find(name)
         while at >= 0:
             places.append((at, name))
@@ -97,9 +110,13 @@ def _places(lowered: str) -> list[tuple[int, str]]:
 def _value_after(text: str, start: int, name: str) -> tuple[int, int] | None:
     """Where the secret begins and ends whose name begins at `start`, if there is one."""
     after = start + len(name)
+    if name == "token" and _HARMLESS_NAMES.search(
+        _CAPITAL.sub("_", text[max(0, start - 30) : after]).lower()
+    ):
+        return None
     separated = _SEPARATED.match(text, after)
     if separated is None:
-        return _option_value(text, start, after)
+        return _option_value(text, start, after) or _cell_value(text, after, name)
     quote = separated.group(4)
     begin = separated.end()
     if text.startswith("[redacted:", begin) or _PLACEHOLDER.match(text, begin):
@@ -137,6 +154,17 @@ def _option_value(text: str, start: int, after: int) -> tuple[int, int] | None:
         bare = _BARE.match(text, begin)
         end = bare.end() if bare else begin
     return (begin, end) if end > begin and not _HARMLESS.match(text[begin:end]) else None
+
+
+def _cell_value(text: str, after: int, name: str) -> tuple[int, int] | None:
+    """`| password | hunter2 |`: in a table the value is in the next cell."""
+    cell = _CELL.match(text, after) if name in _STRONG else None
+    if cell is None or text.startswith("[redacted:", cell.end()) or _PLACEHOLDER.match(text, cell.end()):
+        return None
+    end = _CELL_END.search(text, cell.end(), cell.end() + 2000)
+    if end is None or _HARMLESS.match(text[cell.end() : end.start()]):
+        return None
+    return cell.end(), end.start()
 
 
 def _closing(text: str, begin: int, quote: str) -> int:

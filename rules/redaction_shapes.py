@@ -20,19 +20,62 @@ _NUMBER = re.compile(
 )
 
 
+_ACCOUNTS = """15:NO 16:BE 18:DK,FI,FO,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,MN,XK 21:CH,HR,LI,LV
+    22:BG,BH,CR,DE,GB,GE,IE,ME,RS,VA 23:AE,GI,IL,IQ,OM,SO,TL 24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG 25:LY,PT,ST
+    26:IS,TR 27:BI,DJ,FR,GR,IT,MC,MR,SM 28:AL,AZ,BY,CY,DO,GT,HN,HU,LB,NI,PL,SV 29:BR,EG,PS,QA,UA
+    30:JO,KW,MU,YE 31:MT,SC 32:LC 33:RU"""
+_ACCOUNT_LENGTHS = {
+    country: int(length)
+    for length, _, countries in (row.partition(":") for row in _ACCOUNTS.split())
+    for country in countries.split(",")
+}
+"""How long a country's account numbers are (ISO 13616 registry)."""
+
+_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)\b")
+
+
+_IDENTITY = re.compile(
+    r"""(?i)(?:span|trace|request|message|correlation|event|parent|transaction)[_-]?id["']?\s{0,2}[:=]\s{0,2}["']?$"""
+)
+"""Identities in hexadecimal may happen to have decimal digits only."""
+
+
 def hide_numbers(text: str) -> str:
-    """Take out payment cards, social security numbers and phone numbers."""
-    return _NUMBER.sub(_number, text)
+    """Take out payment cards, bank accounts, social security numbers and phone numbers."""
+    told, done = [], 0
+    for begin, end, name in find_numbers(text):
+        told += [text[done:begin], f"[redacted:{name}]"]
+        done = end
+    return "".join([*told, text[done:]]) if told else text
 
 
-def _number(found: re.Match[str]) -> str:
+def find_numbers(text: str) -> list[tuple[int, int, str]]:
+    """Where such numbers begin and end, and what they are; in order."""
+    found = [(*n.span(), name) for n in _NUMBER.finditer(text) if (name := _number_kind(n))]
+    accounts = [(*n.span(), "iban") for n in _IBAN.finditer(text) if is_iban(n.group())]
+    if accounts:  # their digits may look like another number
+        inside = [a for a in found if any(start <= a[0] < end for start, end, _ in accounts)]
+        return sorted([*accounts, *(a for a in found if a not in inside)])
+    return found
+
+
+def _number_kind(found: re.Match[str]) -> str | None:
     told = found.group()
     if found["card"] is not None:
-        return "[redacted:card]" if is_card(re.sub(r"\D", "", told)) else told
+        before = found.string[max(0, found.start() - 24) : found.start()]
+        return "card" if is_card(re.sub(r"\D", "", told)) and not _IDENTITY.search(before) else None
     if found["ssn"] is not None:
         area, group, serial = told.split("-")
-        return told if area in ("000", "666") or group == "00" or serial == "0000" else "[redacted:ssn]"
-    return "[redacted:phone]"
+        return None if area in ("000", "666") or group == "00" or serial == "0000" else "ssn"
+    return "phone"
+
+
+def is_iban(account: str) -> bool:
+    """Whether an IBAN has a country, that country's length and right check digits."""
+    plain = account.replace(" ", "")
+    if len(plain) != _ACCOUNT_LENGTHS.get(plain[:2]):
+        return False
+    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
 
 
 def is_card(digits: str) -> bool:
