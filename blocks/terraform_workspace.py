@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator
 from blocks.secret_reference import SecretReference
 from blocks.strict_block import StrictBlock
 from rules.names import RelativePath, VariableName
+from rules.reverts import RevertBy
 
 EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 _LOOKS_SECRET = re.compile(
@@ -53,6 +54,11 @@ class TerraformWorkspace(StrictBlock):
     )
     variables: dict[VariableName, str] = Field(
         default_factory=dict, title="Further variables", description="Given on every run. No secrets."
+    )
+    revert_by: RevertBy = Field(
+        default=RevertBy.PULL_REQUEST,
+        title="How a broken commit is reverted",
+        description="By a branch for a pull request, or pushed to the default branch at once.",
     )
     binary: str = Field(
         default="terraform",

@@ -12,6 +12,7 @@ from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._push_rung import look_at_state, push_rung
 from flows._release_rungs import release_rungs
+from flows._revert_rung import revert_rung
 from flows._unlock_rung import look_at_lock, unlock_rung
 from flows._watching import Wanted, watch
 from rules.errors import NoWayBack, StepFailed, TransientFailure
@@ -26,14 +27,13 @@ from rules.terraform_plans import as_changes, too_much
 from tasks.existing_resources import existing_resources
 from tasks.kinds import in_parallel
 from tasks.release_packages import package_of
-from tasks.repositories import commit_of
+from tasks.repositories import commit_of, newest_commit
 from tasks.terraform_locks import release_dead_lock
 from tasks.terraform_runs import apply_plan, plan_release
 
 SCENARIO = "preprod-terraform-failure"
 PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
-NEWEST = "HEAD"
 RELEASE, COMMIT, CODE = "release", "commit", "code"
 """Names of the facts in the plan."""
 
@@ -53,9 +53,11 @@ def recover(
     3. Save the state that an apply could not save (`errored.tfstate`), only over an older one of the same line.
     4. Finish: bring what exists and is not in the state back into it, by `import` blocks in one plan with everything
        that is missing; apply exactly that plan. What passes (throttling, a lost connection) is tried again.
-    5. If the code itself is at fault: return to the last known-good release with its own infrastructure code, with
+    5. If Terraform refuses the code itself: revert that commit on a branch, or on the default branch, by policy, where
+       Terraform accepts the code without it. That ends it only where a proven release is live and whole.
+    6. Else return to the last known-good release with its own infrastructure code, with
        other deployments kept out; else set the functions' code directly.
-    6. Prove it: no changes, no drift, live code, health, alarms.
+    7. Prove it: no changes, no drift, live code, health, alarms.
 
     Source: runbook 001, scenario 2.
     Budget: 10 minutes.
@@ -84,6 +86,7 @@ def recover(
                 act=partial(_act, environment),
                 verify=partial(_verify, environment),
             ),
+            revert_rung(SCENARIO, environment, code_of),
             *release_rungs(SCENARIO, environment, None, freeze=True),
         ],
         budget_seconds=PROMISE.seconds,
@@ -94,8 +97,11 @@ def recover(
 
 
 def _code_of(environment: Environment, release: str | None) -> tuple[str, str]:
-    commit = commit_of(environment.lambda_platform.terraform, release or NEWEST)
-    return release or commit, commit
+    workspace = environment.lambda_platform.terraform
+    if release:
+        return release, commit_of(workspace, release)
+    newest = newest_commit(workspace)
+    return newest, newest
 
 
 def _detect(environment: Environment, release: str | None, state_file: str | None) -> Finding:

@@ -62,6 +62,10 @@ class Diagnosis(Frozen):
         return self.cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED)
 
 
+class ConfigurationWrong(StepFailed):
+    """Raised when the infrastructure code itself is at fault: no other try, and nobody but its author, will cure it."""
+
+
 HINTS: dict[Cause, str] = {
     Cause.STATE_LOCK: "Somebody's Terraform holds the state. Find out who (the message says), never unlock by age.",
     Cause.STALE_PLAN: "The state has changed since the plan was made: plan again, look at it, apply that.",
@@ -177,7 +181,9 @@ def as_error(doing: str, diagnoses: Sequence[Diagnosis], last_line: str = "") ->
             f"Could not {doing}: Terraform failed without saying why. {last_line}".strip(),
             hint=HINTS[Cause.UNKNOWN],
         )
-    kind = TransientFailure if first.passes else StepFailed
+    kind: type[StepFailed] = TransientFailure if first.passes else StepFailed
+    if first.cause is Cause.CONFIGURATION:
+        kind = ConfigurationWrong
     more = f" (and {len(diagnoses) - 1} more)" if len(diagnoses) > 1 else ""
     held = f"; {first.lock}" if first.lock else ""
     return kind(f"Could not {doing}: {first.cause.value}: {first.text}{held}{more}", hint=HINTS[first.cause])

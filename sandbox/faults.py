@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, kit_faults, unsaved, wires
+from sandbox import breaking, commits, kit_faults, unsaved, wires
 from sandbox.places import ENVIRONMENTS
 from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
@@ -24,6 +24,8 @@ class Fault:
     description: str
     start: Act
     end: Act
+    in_aws: bool = True
+    """What it breaks is in AWS: a kept moment holds it."""
 
 
 FAULTS: dict[str, Fault] = {
@@ -58,6 +60,13 @@ FAULTS: dict[str, Fault] = {
             "A deployment made everything and could not save Terraform's state: it left `errored.tfstate`.",
             unsaved.leave_unsaved,
             unsaved.forget_unsaved,
+        ),
+        Fault(
+            "wrong-configuration",
+            "Somebody pushes infrastructure code that Terraform refuses: an argument that does not exist.",
+            commits.push_wrong_configuration,
+            commits.forget_commits,
+            in_aws=False,
         ),
         Fault(
             "dashboard-code",

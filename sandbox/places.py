@@ -224,6 +224,11 @@ class Home:
         """When the evaluator last finished a round, seconds since 1970."""
         return self.path / "run" / "evaluated.txt"
 
+    @property
+    def leftovers(self) -> tuple[Path, ...]:
+        """What only says what is broken, and who is told: gone after a reset."""
+        return (self.faults, self.silenced, self.active_faults, self.webhook, self.github_webhook)
+
     def addresses(self) -> Addresses:
         """The ports of this sandbox; FileNotFoundError when there is no sandbox here."""
         return Addresses(**json.loads(self.addresses_file.read_text(encoding="utf-8")))

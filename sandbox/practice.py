@@ -37,6 +37,12 @@ PRACTICES: tuple[Practice, ...] = (
         environment="preprod",
         parameters={"release": "{good}", "state_file": "{home}/run/unsaved-preprod/errored.tfstate"},
     ),
+    Practice(
+        scenario="preprod-terraform-failure",
+        rung="revert",
+        faults=("wrong-configuration",),
+        environment="preprod",
+    ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
         scenario="rollback-failure",

@@ -39,21 +39,21 @@ def build(home: Home) -> list[Release]:
     found = []
     with tempfile.TemporaryDirectory(prefix="backstop-service-") as folder:
         work = Path(folder)
-        _git(work, "init", "--quiet", "--initial-branch=main")
+        git(work, "init", "--quiet", "--initial-branch=main")
         for part in ("service", "infrastructure"):
             shutil.copytree(history.HERE / part, work / part, ignore=shutil.ignore_patterns("__pycache__"))
         for number, chapter in enumerate(history.CHAPTERS, start=1):
             for edit in chapter.edits:
                 edit.apply(work)
-            _git(work, "add", "--all")
-            _git(work, "commit", "--quiet", "--message", chapter.message, number=number)
-            name = _git(work, "rev-parse", "HEAD").strip()
+            git(work, "add", "--all")
+            git(work, "commit", "--quiet", "--message", chapter.message, number=number)
+            name = git(work, "rev-parse", "HEAD").strip()
             found.append(Release(name, number, chapter.message, chapter.good))
             for package in FUNCTIONS:
                 file = home.packages / package / f"lambda-{name}.zip"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(packaged(work / "service", package, name))
-        _git(work, "clone", "--quiet", "--bare", str(work), str(home.repository))
+        git(work, "clone", "--quiet", "--bare", str(work), str(home.repository))
     home.releases.write_text(json.dumps([asdict(release) for release in found], indent=1), encoding="utf-8")
     return found
 
@@ -61,6 +61,13 @@ def build(home: Home) -> list[Release]:
 def read(home: Home) -> list[Release]:
     """The built releases, oldest first."""
     return [Release(**entry) for entry in json.loads(home.releases.read_text(encoding="utf-8"))]
+
+
+def forget_later(home: Home) -> None:
+    """Set the repository's default branch back to the last release; branches that others pushed are gone."""
+    git(home.repository, "update-ref", "refs/heads/main", read(home)[-1].name)
+    for branch in git(home.repository, "for-each-ref", "--format=%(refname)", "refs/heads/backstop").split():
+        git(home.repository, "update-ref", "-d", branch)
 
 
 def packaged(service: Path, package: str, release: str) -> bytes:
@@ -91,7 +98,8 @@ def upload(home: Home) -> None:
             s3.put_object(Bucket=Place(environment).bucket, Key=key, Body=file.read_bytes())
 
 
-def _git(folder: Path, *arguments: str, number: int = 1) -> str:
+def git(folder: Path, *arguments: str, number: int = 1) -> str:
+    """Run git as nobody in particular, at a fixed time."""
     who = {"NAME": "Sandbox", "EMAIL": "sandbox@example.invalid", "DATE": _WHEN.format(number)}
     variables = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
     alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}

@@ -192,10 +192,10 @@ class Sandbox:
         Raises:
             StepFailed: no such moment was kept.
         """
-        home = self.home
-        for leftover in (home.faults, home.silenced, home.active_faults, home.webhook, home.github_webhook):
+        for leftover in self.home.leftovers:
             leftover.unlink(missing_ok=True)
         terraform_binary.write_provider_mirror(self.home)
+        releases.forget_later(self.home)
         self._moment("reset", moment)
         kit_runs.reset_folders(self.home, moment)
 

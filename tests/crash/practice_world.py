@@ -49,6 +49,8 @@ class PracticeWorld:
         # What AWS holds is kept; what is broken on this machine is repaired by every reset, and broken anew.
         first, *self._others = practice.faults
         faults.start(sandbox, first, practice.environment)
+        if not faults.FAULTS[first].in_aws:
+            self._others.insert(0, first)
         sandbox.keep(self._moment)
 
     def break_it(self) -> None:

@@ -50,8 +50,9 @@ def proven(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, value in {**sandbox.variables(), "BACKSTOP_HOME": str(home)}.items():
             patch.setenv(name, value)
         settings.cache_clear()
-        recorded = record_release.fn(load_environment("prod"), sandbox.release(2))
-        assert recorded.verdict is Verdict.PASS, recorded
+        for name in ("prod", "preprod"):
+            recorded = record_release.fn(load_environment(name), sandbox.release(2))
+            assert recorded.verdict is Verdict.PASS, recorded
     settings.cache_clear()
     open_ledger(f"sqlite:///{home / 'ledger.db'}").close()
     forget_opened()
