@@ -9,18 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from rules.triggers import OWN_PARAMETERS
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a scenario beside the environment: `key=value` on the command line."""
-
-    name: str
-    type: str
-    default: str
-    required: bool
-    about: str = ""
+from flows._parameters import Parameter, read_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +48,13 @@ def _flow_files() -> list[Path]:
 def _read(path: Path) -> Scenario | None:
     """The scenario of a file, or None for upkeep: only scenarios have a flow called `recover`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    when = (ast.get_docstring(tree) or "").partition("\n")[0].partition(": ")[2]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "recover":
-            return _scenario(path, when, node)
+            return _scenario(path, tree, node)
     return None
 
 
-def _scenario(path: Path, when: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
+def _scenario(path: Path, tree: ast.Module, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scenario:
     docstring = ast.get_docstring(node) or ""
     title, _, rest = docstring.partition("\n")
     if " Source:" in title:  # all of it in one line
@@ -79,11 +67,11 @@ def _scenario(path: Path, when: str, node: ast.FunctionDef | ast.AsyncFunctionDe
         name=_flow_name(node) or path.stem.replace("_", "-"),
         module=f"flows.{path.stem}",
         title=title,
-        when=when,
+        when=(ast.get_docstring(tree) or "").partition("\n")[0].partition(": ")[2],
         source=_after("Source", flat),
         budget=_after("Budget", flat),
         about=about[0].strip(),
-        parameters=tuple(_parameters(node.args, _described_arguments(docstring))),
+        parameters=read_parameters(tree, node),
     )
 
 
@@ -99,47 +87,4 @@ def _flow_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
             for keyword in decorator.keywords:
                 if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
                     return str(keyword.value.value)
-    return ""
-
-
-def _described_arguments(docstring: str) -> dict[str, str]:
-    """What `Args:` says of each parameter."""
-    section = re.search(r"^Args:\n((?:[ \t]+.*\n?)*)", docstring, re.MULTILINE)
-    told = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in told}
-
-
-def _parameters(arguments: ast.arguments, told: dict[str, str]) -> list[Parameter]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = list(zip(positional, [*missing, *arguments.defaults], strict=True))
-    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
-    return [
-        _parameter(argument, default, told.get(argument.arg, ""))
-        for argument, default in pairs
-        if argument.arg not in OWN_PARAMETERS
-    ]
-
-
-def _parameter(argument: ast.arg, default: ast.expr | None, about: str) -> Parameter:
-    """A parameter; `Annotated[type, Field(description=…)]` describes it before `about` does."""
-    kind = argument.annotation
-    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
-        parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
-        kind = parts[0]
-        about = next((text for part in parts[1:] if (text := _described(part))), about)
-    return Parameter(
-        name=argument.arg,
-        type=ast.unparse(kind) if kind else "str",
-        default=ast.unparse(default) if default is not None else "",
-        required=default is None,
-        about=about,
-    )
-
-
-def _described(field: ast.expr) -> str:
-    if isinstance(field, ast.Call):
-        for keyword in field.keywords:
-            if keyword.arg == "description" and isinstance(keyword.value, ast.Constant):
-                return str(keyword.value.value)
     return ""

@@ -40,6 +40,31 @@ def test_a_scenario_is_read_from_its_docstring(lost_queue: catalogue.Scenario) -
     assert lost_queue.whole_numbers == {"count"}
 
 
+def test_constrained_types_are_told_plainly(tmp_path: Path) -> None:
+    """A route or a command line gives text and numbers, whatever the flow calls them; `Args:` says what they mean."""
+    path = tmp_path / "lost_run.py"
+    path.write_text(
+        '''"""Lost run: a run is gone."""
+RunNumber = Annotated[int, Field(gt=0)]
+def recover(environment: Environment, run: RunNumber | None = None, to: ReleaseName = "x",
+            many: list[RunNumber] = [], wait: Annotated[int, Field(description="Minutes.")] = 1) -> Outcome:
+    """Find it.
+
+    Args:
+        run: Its number,
+            in full.
+    """
+'''
+    )
+    found = catalogue._read(path)
+    assert found is not None
+
+    assert [p.type for p in found.parameters] == ["int | None", "str", "list[int]", "int"]
+    assert [p.about for p in found.parameters] == ["Its number, in full.", "", "", "Minutes."]
+    assert found.whole_numbers == {"run", "wait"}
+    assert found.when == "a run is gone."
+
+
 def test_upkeep_is_no_scenario(tmp_path: Path) -> None:
     """A file without `recover` is not something to recover from."""
     path = tmp_path / "backup.py"
