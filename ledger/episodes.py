@@ -15,14 +15,16 @@ from ledger.alarms import Pair
 from ledger.database import Ledger
 from ledger.models import AlarmRow, IncidentRow, LeaseRow, TimelineRow
 from rules.outcomes import Ending, Phase
-from rules.triggers import Placement, Standing
+from rules.triggers import Placement, Standing, matter_of
 
 _LARGEST_BATCH = 500
+_RECENT = 200
+"""So many alarms back an episode is looked for: in a storm a pair has thousands."""
 _PLAIN: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
 """No entity of these rows is in the session."""
 
-Judge = Callable[[str, datetime, Standing], Placement]
-"""Places one alarm: its id, when it fired, and what is known."""
+Judge = Callable[[str, datetime, str, Standing], Placement | None]
+"""Places one alarm: its id, when it fired, what it is about, and what is known. None: it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,13 @@ def standing(session: Session, pair: Pair, now: datetime) -> tuple[Standing, Awa
     if head is not None and head.incident_key and head.flow_run_id and head.dispatched_at:
         awaited = Awaited(head.incident_key, pair, head.flow_run_id, head.dispatched_at)
     if incident is None:
-        return Standing(key=_key(head), awaited=head is not None), awaited
+        return Standing(key=_key(head), matter=_matter(head), awaited=head is not None), awaited
     lease = session.get(LeaseRow, pair.environment)
     held = lease is not None and lease.incident_id == incident.id and leases.is_alive(lease, now)
     begun_by = session.get(AlarmRow, incident.alarm_id) if incident.alarm_id else None
     known = Standing(
         key=_key(head) or _key(begun_by) or incident.id,
+        matter=_matter(head or begun_by),
         awaited=head is not None,
         incident=incident.id,
         runs=incident.runs,
@@ -80,7 +83,7 @@ def place(
     """Place every stored alarm of a pair, in one transaction; return the runs that are to be asked for.
 
     Two receivers on one ledger place one after the other, so that they agree on the key; Prefect makes one
-    run of it. `runs_over` names flow runs that are known to have ended.
+    run of it. `runs_over` names flow runs that are known to have ended. What has to wait stays stored.
     """
     with ledger.session("place alarms") as session:
         # Keeps other receivers, and the opening of incidents, apart.
@@ -93,11 +96,14 @@ def place(
         for alarm in _unplaced(session, pair):
             # A sender's clock may run ahead of ours.
             occurred = min(alarm.occurred_at or alarm.received_at, alarm.received_at)
-            placement = judge(alarm.id, occurred, known)
+            matter = matter_of(alarm.parameters)
+            placement = judge(alarm.id, occurred, matter, known)
+            if placement is None:
+                continue
             if known.incident and known.closed_at is None:
                 _tell(session, known, alarm)
             if placement.begins:
-                known, joined_run = Standing(key=placement.key, awaited=True), None
+                known, joined_run = Standing(key=placement.key, matter=matter, awaited=True), None
             placed.setdefault((placement.key, joined_run), []).append(alarm.id)
         for (key, run), ids in placed.items():
             _write(session, ids, key, run, now)
@@ -118,7 +124,12 @@ def awaited_runs(session: Session, now: datetime, within: timedelta) -> list[Awa
 def _unplaced(session: Session, pair: Pair) -> Sequence[Row[Any]]:
     # Columns, not entities: a storm brings thousands, and each is only looked at once.
     wanted = select(
-        AlarmRow.id, AlarmRow.occurred_at, AlarmRow.received_at, AlarmRow.name, AlarmRow.source
+        AlarmRow.id,
+        AlarmRow.occurred_at,
+        AlarmRow.received_at,
+        AlarmRow.name,
+        AlarmRow.source,
+        AlarmRow.parameters,
     ).where(
         AlarmRow.scenario == pair.scenario,
         AlarmRow.environment == pair.environment,
@@ -153,6 +164,7 @@ def _asked(session: Session, pair: Pair) -> list[Asked]:
             AlarmRow.scenario == pair.scenario,
             AlarmRow.environment == pair.environment,
             AlarmRow.state == "stored",
+            AlarmRow.incident_key.is_not(None),
         )
         .group_by(AlarmRow.incident_key)
     )
@@ -176,13 +188,22 @@ def _newest_incident(session: Session, pair: Pair) -> IncidentRow | None:
 def _newest_head(session: Session, pair: Pair) -> AlarmRow | None:
     """The first alarm of the newest episode that was begun, whether its run exists already or not."""
     live = AlarmRow.state.in_(("stored", "dispatched"))
-    newest = select(AlarmRow.incident_key).where(
-        AlarmRow.scenario == pair.scenario,
-        AlarmRow.environment == pair.environment,
-        AlarmRow.incident_key.is_not(None),
-        live,
+    recent = (
+        select(AlarmRow.id, AlarmRow.incident_key, AlarmRow.dispatched_at)
+        .where(
+            AlarmRow.scenario == pair.scenario,
+            AlarmRow.environment == pair.environment,
+            AlarmRow.incident_key.is_not(None),
+            live,
+        )
+        .order_by(AlarmRow.id.desc())
+        .limit(_RECENT)
+        .subquery()
     )
-    key = newest.order_by(AlarmRow.id.desc()).limit(1).scalar_subquery()
+    # Not simply by arrival: an alarm that had to wait begins its episode after others that came later.
+    placed = recent.c.dispatched_at
+    newest = select(recent.c.incident_key).order_by(placed.is_not(None), placed.desc(), recent.c.id.desc())
+    key = newest.limit(1).scalar_subquery()
     return session.scalars(
         select(AlarmRow).where(AlarmRow.incident_key == key, live).order_by(AlarmRow.id).limit(1)
     ).first()
@@ -200,6 +221,10 @@ def _answers(incident: IncidentRow, head: AlarmRow) -> bool:
 
 def _key(head: AlarmRow | None) -> str:
     return (head.incident_key or "") if head else ""
+
+
+def _matter(head: AlarmRow | None) -> str | None:
+    return matter_of(head.parameters) if head else None
 
 
 def _run_of(session: Session, known: Standing) -> str | None:

@@ -1,7 +1,8 @@
 """Which alarm starts what, and whether it belongs to an incident that is there already.
 
 route:      the first route of `deployments/alarm_routes.yaml` that fits names scenario and environment
-correlate:  1. an incident is open and its run lives           -> the alarm joins it
+correlate:  0. another matter (other parameters) is in hand   -> the alarm waits until that is over
+            1. an incident is open and its run lives           -> the alarm joins it
             2. a run was asked for and is not over             -> the alarm joins it
             3. an incident is open and its run is dead         -> a new run takes it up
             4. the last incident had this alarm before its eyes,
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -152,6 +154,8 @@ class Standing(Frozen):
     """
 
     key: str = ""
+    matter: str | None = None
+    """What the episode's first alarm gave the flow (`matter_of`); None where no alarm began it."""
     awaited: bool = False
     """A run was asked for, its incident is not open yet."""
     run_is_over: bool = False
@@ -178,13 +182,20 @@ def correlate(
     environment: str,
     standing: Standing,
     cooldown: timedelta,
-) -> Placement:
-    """Place one firing alarm; the rules and their order are at the top of this file.
+    matter: str = "",
+) -> Placement | None:
+    """Place one firing alarm; the rules and their order are at the top of this file. None: it has to wait.
+
+    Two failed workflow runs are two matters: the recovery of one has not seen the other, and is not its repetition.
 
     An episode is named by its first alarm (or by the death it takes up), not by a time: an alarm that is
     delivered again after its run died without opening an incident must get another run.
     """
     is_open = bool(standing.incident) and standing.closed_at is None
+    if standing.matter is not None and standing.matter != matter:
+        in_hand = is_open or (standing.awaited and not standing.run_is_over)
+        key = incident_key(scenario, environment, alarm_id)
+        return None if in_hand else Placement(key=key, begins=True, reason="another matter begins")
     if is_open and not standing.orphaned:
         return Placement(key=standing.key, begins=False, reason=f"{standing.incident} is open")
     if standing.awaited and not standing.run_is_over:
@@ -205,6 +216,11 @@ def correlate(
             )
     key = incident_key(scenario, environment, alarm_id)
     return Placement(key=key, begins=True, reason="a new incident begins")
+
+
+def matter_of(parameters: Mapping[str, JsonValue]) -> str:
+    """What an alarm is about, beside scenario and environment: what its route gives the flow."""
+    return json.dumps(parameters, sort_keys=True) if parameters else ""
 
 
 def incident_key(scenario: str, environment: str, episode: str) -> str:

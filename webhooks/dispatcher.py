@@ -139,8 +139,8 @@ class Dispatcher:
         return frozenset({found.flow_run_id} if await self._prefect.ended_as(found.flow_run_id) else ())
 
     def _judge(self, pair: Pair) -> episodes.Judge:
-        def judge(alarm: str, occurred_at: datetime, standing: Standing) -> Placement:
-            return correlate(alarm, occurred_at, pair.scenario, pair.environment, standing, self._cooldown)
+        def judge(alarm: str, at: datetime, matter: str, standing: Standing) -> Placement | None:
+            return correlate(alarm, at, pair.scenario, pair.environment, standing, self._cooldown, matter)
 
         return judge
 

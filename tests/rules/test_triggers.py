@@ -12,7 +12,16 @@ from pydantic import ValidationError
 
 from rules.alarms import Alarm, AlarmStatus
 from rules.outcomes import Ending
-from rules.triggers import BLIND_SECONDS, AlarmRoutes, Route, Standing, correlate, incident_key, route
+from rules.triggers import (
+    BLIND_SECONDS,
+    AlarmRoutes,
+    Route,
+    Standing,
+    correlate,
+    incident_key,
+    matter_of,
+    route,
+)
 
 NOW = datetime(2026, 1, 31, 3, 12, tzinfo=UTC)
 COOLDOWN = timedelta(minutes=5)
@@ -189,6 +198,7 @@ def test_placement(standing: Standing, occurred_at: datetime, joins: bool) -> No
     """An alarm joins what handles it or has seen it; whatever else is the beginning of a new incident."""
     placed = correlate("alm-2", occurred_at, "canary-failure", "prod", standing, COOLDOWN)
 
+    assert placed is not None
     assert placed.begins is not joins
     assert (placed.key == "k") is joins
 
@@ -196,11 +206,44 @@ def test_placement(standing: Standing, occurred_at: datetime, joins: bool) -> No
 def test_one_death_is_taken_up_once() -> None:
     """All alarms that find the same dead run name the same new run; after the next death another one."""
     dead = Standing(key="k", incident="inc-1", orphaned=True, runs=1)
-    keys = {correlate(f"alm-{n}", NOW, "canary-failure", "prod", dead, COOLDOWN).key for n in range(5)}
+    placed = [correlate(f"alm-{n}", NOW, "canary-failure", "prod", dead, COOLDOWN) for n in range(5)]
+    keys = {one.key for one in placed if one}
     again = correlate("alm-9", NOW, "canary-failure", "prod", dead.model_copy(update={"runs": 2}), COOLDOWN)
 
     assert len(keys) == 1
+    assert again is not None
     assert again.key not in keys
+
+
+@pytest.mark.parametrize(
+    ("standing", "waits"),
+    [
+        (Standing(key="k", awaited=True), True),
+        (Standing(key="k", awaited=True, run_is_over=True), False),
+        (Standing(key="k", incident="inc-1"), True),
+        (Standing(key="k", incident="inc-1", orphaned=True), True),
+        (CLOSED, False),
+        (CLOSED.model_copy(update={"ending": Ending.NOT_RECOVERED}), False),
+        (CLOSED.model_copy(update={"awaited": True}), True),
+    ],
+)
+def test_another_matter_is_not_the_same_incident(standing: Standing, waits: bool) -> None:
+    """Another failed run waits until the one in hand is over, and then begins its own, however early it failed."""
+    known = standing.model_copy(update={"matter": matter_of({"run": 1})})
+    placed = correlate("alm-2", moments(-99), "tests-fail", "dev", known, COOLDOWN, matter_of({"run": 2}))
+    same = correlate("alm-2", moments(-99), "tests-fail", "dev", known, COOLDOWN, matter_of({"run": 1}))
+
+    assert (placed is None) is waits
+    assert placed is None or (placed.begins and placed.key != "k")
+    assert same is not None
+
+
+def test_what_no_alarm_began_is_joined() -> None:
+    """An incident that a person began is about whatever fires meanwhile."""
+    placed = correlate("a", NOW, "s", "prod", Standing(key="k", incident="inc-1"), COOLDOWN, "other")
+
+    assert placed is not None
+    assert placed.key == "k"
 
 
 names = st.from_regex(r"\A[a-z][a-z0-9-]{1,60}\Z")
@@ -226,6 +269,7 @@ def test_many_alarms_in_any_order_begin_one_incident(told: list[tuple[float, str
     standing, begun, keys = Standing(), 0, set()
     for seconds, identity in told:
         placed = correlate(identity, moments(seconds), "canary-failure", "prod", standing, COOLDOWN)
+        assert placed is not None
         begun += placed.begins
         keys.add(placed.key)
         standing = Standing(key=placed.key, awaited=True)

@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from ledger import incidents
+from ledger.database import Ledger
+from ledger.holders import this_process
+from ledger.incidents import Opening
+from ledger.models import IncidentRow
 from tests.webhooks.conftest import Receiver, wait_for
 from tests.webhooks.github_rig import REPOSITORY, SECRET, SHA, deliver, github_routes, job, run
 from tests.webhooks.prefect_stand_in import PrefectStandIn
@@ -178,6 +183,32 @@ def test_the_next_attempt(receiver: Receiver) -> None:
         deliver(receiver, job(run_attempt=attempt, id=40_000 + attempt))
 
     assert len(receiver.rows()) == 2
+
+
+def test_two_failed_deployments_are_two_matters(
+    receiver: Receiver, prefect: PrefectStandIn, ledger: Ledger
+) -> None:
+    """While one commit's failure is handled another one's waits; then it gets its own run, however early it failed."""
+    other = "0" * 40
+    deliver(receiver, job())
+    wait_for(lambda: prefect.runs)
+    first = receiver.rows()[0]
+    opening = Opening("preprod-terraform-failure", "preprod", "preprod", 600.0, alarm_id=first.id)
+    case = incidents.open_case(ledger, opening, this_process(), 30.0)
+    deliver(receiver, job(id=2, head_sha=other))
+    deliver(receiver, job(id=3))
+    wait_for(lambda: receiver.rows()[2].state == "dispatched")
+    assert [row.state for row in receiver.rows()] == ["dispatched", "stored", "dispatched"]
+    assert len(prefect.runs) == 1
+
+    with ledger.session() as session:
+        session.get_one(IncidentRow, case.incident_id).ending = "recovered"
+    incidents.close_case(case)
+    wait_for(lambda: len(prefect.runs) == 2)
+    assert [told["release"] for told in prefect.parameters] == [SHA, other]
+    deliver(receiver, job(id=4, head_sha=other))
+    wait_for(lambda: {row.state for row in receiver.rows()} == {"dispatched"})
+    assert len(prefect.runs) == 2
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def alarm(number: int, seconds: float = 0.0, name: str = "prod-sentiment-errors"
     )
 
 
-def judge(identity: str, occurred_at: datetime, standing: Standing) -> Placement:
+def judge(identity: str, occurred_at: datetime, matter: str, standing: Standing) -> Placement | None:
     """The rule, with the routes file's usual cooldown."""
-    return correlate(identity, occurred_at, PAIR.scenario, PAIR.environment, standing, timedelta(minutes=5))
+    cooldown = timedelta(minutes=5)
+    return correlate(identity, occurred_at, PAIR.scenario, PAIR.environment, standing, cooldown, matter)
 
 
 def test_stored_once(ledger: Ledger) -> None:
