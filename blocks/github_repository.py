@@ -9,7 +9,7 @@ from pydantic import Field
 
 from blocks.secret_reference import SecretReference
 from blocks.strict_block import StrictBlock
-from rules.names import BranchName
+from rules.names import BranchName, WorkflowFile
 
 if TYPE_CHECKING:
     from githubkit import GitHub, TokenAuthStrategy
@@ -53,9 +53,8 @@ class GithubRepository(StrictBlock):
         description="Where it is kept. It needs actions, pull requests and issues: write; contents: read.",
     )
     default_branch: BranchName = Field(default="main", title="Default branch")
-    deploy_workflow: str = Field(
+    deploy_workflow: WorkflowFile = Field(
         default="build-and-promote.yml",
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.ya?ml$",
         title="Workflow that deploys",
         description="Its file in .github/workflows.",
     )

@@ -62,6 +62,9 @@ QueueUrl = Annotated[
 
 LogGroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/.#-]{1,512}$")]
 
+WorkflowFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.ya?ml$")]
+"""The file of a GitHub workflow, without its folder."""
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

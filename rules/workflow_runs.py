@@ -6,10 +6,12 @@ another run, or whose steps still begin and end, is left alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rules.outcomes import Check, Verdict
 from rules.values import Frozen
 
 
@@ -189,3 +191,40 @@ def superseded_by(run: WorkflowRun, others: Iterable[WorkflowRun]) -> WorkflowRu
 def _minutes(span: timedelta) -> str:
     seconds = span.total_seconds()
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+_DEPLOYS = re.compile(r"\b(?:apply|deploy\w*|destroy|terraform|rollout|publish|migrat\w+)\b", re.IGNORECASE)
+
+
+def interrupts_a_deployment(look: RunLook) -> bool:
+    """Whether ending the run now may leave something half deployed, as the name of its running step tells.
+
+    A job's name counts only where no step is under way: a job called «deploy» also checks out code.
+    """
+    step = look.running_step.rpartition(" / ")[2]
+    if step:
+        return bool(_DEPLOYS.search(step))
+    running = [job.name for job in look.jobs if job.status is RunStatus.IN_PROGRESS]
+    return any(_DEPLOYS.search(name) for name in running)
+
+
+def judge_new_attempt(look: RunLook, attempt: int) -> Check:
+    """Whether a run began again after `attempt`, and has come further than the queue."""
+    name, run = f"{look.run.named} again", look.run
+    wanted = f"attempt {attempt + 1} moves"
+    if run.attempt <= attempt:
+        return Check(name=name, verdict=Verdict.FAIL, reason="no new attempt was begun", wanted=wanted)
+    seen = f"attempt {run.attempt} {run.conclusion or run.status.value}"
+    if run.ended and run.conclusion != "success":
+        return Check(
+            name=name, verdict=Verdict.FAIL, reason=f"it ended again: {seen}", wanted=wanted, seen=seen
+        )
+    if not look.moves:
+        return Check(
+            name=name,
+            verdict=Verdict.INCONCLUSIVE,
+            reason="no runner has taken a job of it yet",
+            wanted=wanted,
+            seen=seen,
+        )
+    return Check(name=name, verdict=Verdict.PASS, reason=f"{seen}", wanted=wanted, seen=seen)

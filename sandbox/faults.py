@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, commits, kit_faults, unsaved, wires
+from sandbox import breaking, commits, github_breaking, kit_faults, unsaved, wires
 from sandbox.places import ENVIRONMENTS
 from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
@@ -125,6 +125,18 @@ FAULTS: dict[str, Fault] = {
             "An alarm fired on a metric that nobody reports any more: it keeps its last state for good.",
             breaking.stick_alarm,
             breaking.remove_stuck_alarm,
+        ),
+        Fault(
+            "stuck-workflow",
+            "A run of the deploying workflow hangs in its tests for 45 minutes and takes no order but force.",
+            github_breaking.hang_run,
+            github_breaking.remove_hanging_run,
+        ),
+        Fault(
+            "failing-tests",
+            "The tests of a pull request fail: one in the code, one because a secret is gone.",
+            github_breaking.fail_tests,
+            github_breaking.remove_failed_tests,
         ),
         Fault(
             "alarm-actions-disabled",

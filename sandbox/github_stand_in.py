@@ -24,6 +24,10 @@ class StandIn:
         """As if it had never been."""
         self._asked(f"runs/{run}", method="DELETE")
 
+    def remove_thread(self, number: int) -> None:
+        """An issue or a pull request, as if it had never been."""
+        self._asked(f"threads/{number}", method="DELETE")
+
     def plant_pull_request(
         self, number: int, title: str, branch: str, sha: str, said: Sequence[str] = ()
     ) -> None:

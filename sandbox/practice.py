@@ -24,6 +24,13 @@ PRACTICES: tuple[Practice, ...] = (
     Practice(scenario="canary-failure", rung="terraform", faults=("bad-release",)),
     Practice(scenario="canary-failure", rung="direct", faults=("bad-release", "terraform-broken")),
     Practice(
+        scenario="dev-test-failure",
+        rung="comment",
+        faults=("failing-tests",),
+        environment="preprod",
+        parameters={"run": "9017"},
+    ),
+    Practice(
         scenario="preprod-terraform-failure",
         rung="finish",
         faults=("lost-state",),
@@ -62,6 +69,13 @@ PRACTICES: tuple[Practice, ...] = (
         faults=("stuck-alarm",),
         environment="preprod",
         parameters={"alarm": "preprod-sentiment-retired-checks"},
+    ),
+    Practice(
+        scenario="stuck-workflow",
+        rung="run-again",
+        faults=("stuck-workflow",),
+        environment="preprod",
+        parameters={"force_after_seconds": "4"},
     ),
     Practice(
         scenario="unreadable-secret",

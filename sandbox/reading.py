@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandbox.github_stand_in import StandIn
 from sandbox.organs import organ_client
 from sandbox.places import ALIAS, LOCK_TABLE, STATE_BUCKET, Home, Place
 from sandbox.service_checks import Canary
@@ -50,6 +51,10 @@ class Reading:
     """Hash of every package in the bucket, by key."""
     secret_version: str
     """Which version of the API key is current."""
+    attempts: dict[str, list[str]]
+    """How each attempt of each workflow run ended, by the run's number; how the newest one stands is left out."""
+    comments: dict[str, list[str]]
+    """What was said on each issue and pull request, by its number."""
 
     @property
     def releases(self) -> set[str]:
@@ -85,6 +90,7 @@ def read(home: Home, environment: str) -> Reading:
     )
     secret = client("secretsmanager").describe_secret(SecretId=place.secret)
     stages = secret.get("VersionIdsToStages", {})
+    github = StandIn(home.addresses().github_url).seen()
     return Reading(
         functions=_functions(home, place, client("lambda")),
         alarms={
@@ -95,6 +101,11 @@ def read(home: Home, environment: str) -> Reading:
         items=client("dynamodb").scan(TableName=place.table, Select="COUNT")["Count"],
         packages=_packages(client("s3"), place.bucket),
         secret_version=next((version for version, names in stages.items() if "AWSCURRENT" in names), ""),
+        attempts={
+            run: [*(str(attempt["conclusion"]) for attempt in attempts[:-1]), "newest"]
+            for run, attempts in github["runs"].items()
+        },
+        comments={number: thread["comments"] for number, thread in github["threads"].items()},
     )
 
 

@@ -11,7 +11,7 @@ from blocks.github_repository import GithubRepository
 from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.redaction import redact
-from tasks.kinds import action
+from tasks.kinds import action, probe
 from tasks.workflow_runs import repository_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,24 @@ def comment_on_pull_request(environment: Environment, number: int, marker: str, 
             return Effect(subject=subject, changed=True, before="an older comment", after=comment.html_url)
         made = issues.create_comment(owner, name, number, body=text).parsed_data
     return Effect(subject=subject, changed=True, before="no comment", after=made.html_url)
+
+
+@probe
+def said_on_pull_request(environment: Environment, number: int, marker: str) -> str:
+    """What our comment with this marker says, without the hidden line; empty where there is none.
+
+    GitHub permissions: pull requests: read
+    """
+    repository = repository_of(environment)
+    with (
+        translated(f"read the comments on the pull request #{number} of {repository.full_name}"),
+        repository.client(environment.account) as github,
+    ):
+        for comment in _comments(github, repository, number):
+            said = _plain(comment.body or "")
+            if _has(said, marker):
+                return said.partition("\n")[2]
+    return ""
 
 
 @action(subject="issue «{title}»")

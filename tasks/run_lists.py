@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blocks.environment import Environment
 from blocks.github_errors import translated
 from rules.workflow_runs import RunStatus, WorkflowRun
 from tasks._github_answers import run_of
-from tasks.kinds import probe
+from tasks.kinds import in_parallel, probe
 from tasks.workflow_runs import repository_of
 
 if TYPE_CHECKING:
@@ -79,3 +80,12 @@ def _answers(
         if len(runs) < _AT_ONCE or fresh >= most:
             break
     return seen
+
+
+def runs_under_way(environment: Environment, workflow: str = "") -> list[WorkflowRun]:
+    """Every run of a workflow (empty: the one that deploys) that has not ended, newest first."""
+    statuses = [status for status in RunStatus if status is not RunStatus.COMPLETED]
+    found = in_parallel([partial(list_runs, environment, workflow, status=status) for status in statuses])
+    # A run that goes from one status to the next meanwhile may be in two lists.
+    runs = {run.id: run for listed in found for run in listed}
+    return sorted(runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)

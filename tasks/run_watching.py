@@ -16,13 +16,13 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 1.0, 5.0, 1.3
 
 def watch_run(
     environment: Environment, run_id: int, satisfied: Callable[[RunLook], bool], seconds: float
-) -> RunLook | None:
-    """Look every 1 to 5 s, until `satisfied` or for `seconds` (scaled); the last look, None: there was none.
+) -> RunLook:
+    """Look every 1 to 5 s, until `satisfied` or for `seconds` (scaled); the last look.
 
     A rate limit is waited out as long as GitHub asks, not longer than the time that is left.
 
     Raises:
-        StepFailed: the run cannot be read.
+        StepFailed: the run cannot be read, `RateLimited` where not even once in that time.
     """
     give_up, wait = time.monotonic() + scaled(seconds), FIRST_PAUSE
     look: RunLook | None = None

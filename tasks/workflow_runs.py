@@ -1,4 +1,4 @@
-"""Runs of GitHub workflows: looking at them, cancelling them, running them again."""
+"""Runs of GitHub workflows: looking at them, running them again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blocks.environment import Environment
-from blocks.github_errors import Conflict, translated
+from blocks.github_errors import translated
 from blocks.github_repository import GithubRepository
 from rules.errors import RecoveryRefused, StepFailed, TransientFailure
 from rules.outcomes import Effect
@@ -82,55 +82,6 @@ def attempt_conclusion(environment: Environment, run_id: int, attempt: int) -> s
             repository.owner, repository.name, run_id, attempt
         ).parsed_data
     return (answer.conclusion or "") if answer.status == "completed" else ""
-
-
-@action(subject="run {run_id}")
-def cancel_run(environment: Environment, run_id: int, attempt: int) -> Effect:
-    """Ask a run's attempt to end. It may take a while, or never obey. Repeating it changes nothing.
-
-    GitHub permissions: actions: write
-    Permissions: none of AWS
-    """
-    return _end(environment, run_id, attempt, force=False)
-
-
-@action(subject="run {run_id}")
-def force_cancel_run(environment: Environment, run_id: int, attempt: int) -> Effect:
-    """End a run's attempt that did not obey, past its `always()` steps. Repeating it changes nothing.
-
-    GitHub permissions: actions: write
-    Permissions: none of AWS
-    """
-    return _end(environment, run_id, attempt, force=True)
-
-
-def _end(environment: Environment, run_id: int, attempt: int, *, force: bool) -> Effect:
-    repository = repository_of(environment)
-    with (
-        translated(f"cancel the run {run_id} of {repository.full_name}"),
-        repository.client(environment.account) as github,
-    ):
-        before = _run(github, repository, run_id)
-        if before.attempt != attempt or before.ended:
-            return _over(before)
-        actions = github.rest.actions
-        cancel = actions.force_cancel_workflow_run if force else actions.cancel_workflow_run
-        try:
-            with translated(f"cancel the run {run_id} of {repository.full_name}"):
-                cancel(repository.owner, repository.name, run_id)
-        except Conflict:
-            now = _run(github, repository, run_id)  # it ended in between, or it is being cancelled already
-            if now.ended:
-                return _over(now)
-            if force:
-                raise
-    asked = "asked to end, without mercy" if force else "asked to end"
-    return Effect(subject=f"run {run_id}", changed=True, before=before.status.value, after=asked)
-
-
-def _over(run: WorkflowRun) -> Effect:
-    after = f"attempt {run.attempt} {run.conclusion or run.status.value}"
-    return Effect(subject=f"run {run.id}", changed=False, after=after, detail="that attempt had ended")
 
 
 @action(subject="run {run_id}")

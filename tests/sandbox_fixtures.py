@@ -24,6 +24,7 @@ def sandbox() -> Iterator[Sandbox]:
     home = Path(tempfile.mkdtemp(prefix="backstop-sandbox-"))
     box = Sandbox.start(home)
     try:
+        box.github.hold_to(Path(__file__).with_name("github_openapi.json"))
         with ThreadPoolExecutor() as both:
             preprod = both.submit(box.deploy, "preprod", 2)
             box.deploy("prod", 2)
@@ -63,7 +64,12 @@ def qa(qa_sandbox: Sandbox) -> Iterator[KitPlace]:
 
 @pytest.fixture
 def fresh_sandbox(sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox with release 2 live and healthy everywhere, nothing broken; set back afterwards too."""
+    """The sandbox with release 2 live and healthy everywhere, nothing broken; set back afterwards too.
+
+    Nothing was asked of its GitHub, and nothing answered, that GitHub does not describe.
+    """
     sandbox.reset()
     yield sandbox
+    violations = sandbox.github.seen()["violations"]
     sandbox.reset()
+    assert violations == []

@@ -38,17 +38,23 @@ async def moment(request: Request) -> Response:
 
 
 async def plant_run(request: Request) -> Response:
-    """Put runs there as if they had begun `ago` seconds ago; a step's `seconds` of null never end."""
+    """Put runs there as if they had begun `ago` seconds ago; a step's `seconds` of null never end.
+
+    `id`: its number; one that is there already stays as it is. `old`: its webhooks were sent long ago.
+    """
     world, told = _world(request), await request.json()
+    if told.get("id") in world.state.runs:
+        return JSONResponse({"runs": [told["id"]]})
     numbers = []
     apart = float(told.get("apart", 0))
     for nth in range(int(told.get("count", 1))):
         begun = datetime.now(UTC) - timedelta(seconds=float(told.get("ago", 0)) + nth * apart)
-        names = ("workflow", "branch", "sha", "event", "title", "pull_request")
+        names = ("id", "workflow", "branch", "sha", "event", "title", "pull_request")
         given = {name: told[name] for name in names if name in told}
         run = world.state.add_run(begun, [_job(job) for job in told.get("jobs", ())] or pipeline(), **given)
         run.latest.obeys, run.latest.held = told.get("obeys", "cancel"), told.get("held", "")
         run.latest.queued_seconds = _seconds(told.get("queued", 0.3))
+        run.queued_again = _seconds(told.get("queued_again", 0.3))
         run.artifacts = told.get("artifacts", {})
         if told.get("old"):
             run.latest.told = {"requested", "completed"}
@@ -81,6 +87,12 @@ async def plant_thread(request: Request) -> Response:
 async def remove_run(request: Request) -> Response:
     """As if it had never been."""
     _world(request).state.runs.pop(int(request.path_params["run"]), None)
+    return JSONResponse({})
+
+
+async def remove_thread(request: Request) -> Response:
+    """As if it had never been."""
+    _world(request).state.threads.pop(int(request.path_params["number"]), None)
     return JSONResponse({})
 
 
@@ -138,6 +150,7 @@ ROUTES = [
     Route(f"{CONTROL}moments/{{verb}}/{{name}}", moment, methods=["POST"]),
     Route(f"{CONTROL}runs", plant_run, methods=["POST"]),
     Route(f"{CONTROL}runs/{{run:int}}", remove_run, methods=["DELETE"]),
+    Route(f"{CONTROL}threads/{{number:int}}", remove_thread, methods=["DELETE"]),
     Route(f"{CONTROL}threads", plant_thread, methods=["POST"]),
     Route(f"{CONTROL}trouble", trouble, methods=["POST"]),
     Route(f"{CONTROL}contract", contract, methods=["POST"]),

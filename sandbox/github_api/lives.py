@@ -8,6 +8,8 @@ from typing import Literal
 
 Obeys = Literal["cancel", "force", "nothing"]
 FOREVER = float("inf")
+_AGES = 10.0**8
+"""Seconds: as good as forever, and still a date."""
 _GRACE = timedelta(seconds=0.4)
 """How long a job that is asked to end takes for it."""
 
@@ -78,7 +80,7 @@ class Life:
 def live(attempt: Attempt, now: datetime) -> Life:
     """What an attempt is doing at `now`."""
     stop = attempt.stopped
-    clock = attempt.begun + timedelta(seconds=attempt.queued_seconds)
+    clock = attempt.begun + timedelta(seconds=min(attempt.queued_seconds, _AGES))
     jobs: list[tuple[JobScript, Span, list[Span]]] = []
     skip = False
     ended_at = stop if stop and stop <= now else None
@@ -89,7 +91,7 @@ def live(attempt: Attempt, now: datetime) -> Life:
         spans, begun = [], clock
         for step in job.steps:
             spans.append(_span(step, clock, stop, now))
-            clock += timedelta(seconds=min(step.seconds, 10**8))
+            clock += timedelta(seconds=min(step.seconds, _AGES))
         bad = [span.conclusion for span in spans if span.conclusion not in (None, "success", "skipped")]
         conclusion = bad[0] if bad else "success"
         over = all(span.ended for span in spans)

@@ -28,6 +28,8 @@ class Run:
     created: datetime
     attempts: list[Attempt]
     pull_request: int | None = None
+    queued_again: float = 0.3
+    """How long a new attempt stays in the queue."""
     artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
     """Files by name, by artifact."""
 
@@ -89,9 +91,10 @@ class State:
         event: str = "push",
         title: str = "Release",
         pull_request: int | None = None,
+        id: int | None = None,  # noqa: A002 - GitHub's name for it
     ) -> Run:
         """A new run that begins now."""
-        number = self.new_id()
+        number = id or self.new_id()
         for job in jobs:
             job.id = self.new_id()
         attempt = Attempt(1, now, jobs)
@@ -107,7 +110,7 @@ class State:
             JobScript(job.name, [StepScript(step.name) for step in job.steps], "passed\n", self.new_id())
             for job in again
         ]
-        run.attempts.append(Attempt(run.latest.number + 1, now, jobs))
+        run.attempts.append(Attempt(run.latest.number + 1, now, jobs, queued_seconds=run.queued_again))
         return run.latest
 
 

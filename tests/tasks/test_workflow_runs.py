@@ -12,11 +12,12 @@ from ledger.cases import Case
 from rules.errors import RecoveryRefused, StepFailed
 from rules.workflow_runs import RunStatus
 from sandbox.github_stand_in import StandIn
+from tasks.run_endings import end_run
 from tasks.run_evidence import MOST_OF_A_LOG, artifact, failed_logs
 from tasks.run_lists import list_runs
 from tasks.run_watching import watch_run
 from tasks.workflow_dispatches import dispatch_workflow
-from tasks.workflow_runs import attempt_conclusion, cancel_run, force_cancel_run, rerun, workflow_run
+from tasks.workflow_runs import attempt_conclusion, rerun, workflow_run
 
 HANGS = [{"name": "deploy", "steps": [{"name": "Apply", "seconds": None}]}]
 FAILS = [
@@ -67,20 +68,18 @@ def test_filters_are_githubs(github: StandIn, preprod_on_github: Environment) ->
     assert ids(branch="nowhere") == []
 
 
-def test_a_cancelled_run_ends_and_cancelling_again_changes_nothing(
+def test_a_run_that_obeys_ends_and_ending_it_again_changes_nothing(
     github: StandIn, preprod_on_github: Environment, acting: Case
 ) -> None:
-    """The run ends as cancelled; a second order sees that."""
+    """It ends as cancelled, without force; a second order sees that."""
     run = github.plant_run(jobs=HANGS)
 
-    assert cancel_run(preprod_on_github, run, 1).changed
-    look = watch_run(preprod_on_github, run, lambda seen: seen.run.ended, 100)
+    effect = end_run(preprod_on_github, run, 1, 100)
 
-    assert look
-    assert look.run.conclusion == "cancelled"
+    assert (effect.changed, effect.after) == (True, "attempt 1 cancelled")
     assert attempt_conclusion(preprod_on_github, run, 1) == "cancelled"
-    assert not cancel_run(preprod_on_github, run, 1).changed
-    assert [attempt["conclusion"] for attempt in github.attempts(run)] == ["cancelled"]
+    assert not end_run(preprod_on_github, run, 1, 100).changed
+    assert [(one["conclusion"], one["forced"]) for one in github.attempts(run)] == [("cancelled", False)]
 
 
 def test_a_run_that_does_not_obey_is_forced(
@@ -88,26 +87,33 @@ def test_a_run_that_does_not_obey_is_forced(
 ) -> None:
     """A plain order leaves it running; force ends it."""
     run = github.plant_run(jobs=HANGS, obeys="force")
-    assert cancel_run(preprod_on_github, run, 1).changed
-    look = watch_run(preprod_on_github, run, lambda seen: seen.run.ended, 8)
-    assert look
-    assert not look.run.ended
 
-    assert force_cancel_run(preprod_on_github, run, 1).changed
+    assert end_run(preprod_on_github, run, 1, 10).changed
 
     assert workflow_run(preprod_on_github, run).run.conclusion == "cancelled"
     assert github.attempts(run)[0]["forced"]
 
 
-def test_a_run_that_began_again_is_never_cancelled(
+def test_an_order_whose_reply_is_lost_ends_the_run(
+    github: StandIn, preprod_on_github: Environment, acting: Case
+) -> None:
+    """GitHub took it and answered 502; it is asked again, and the run ended once."""
+    run = github.plant_run(jobs=HANGS)
+    github.trouble({"kind": "lost-reply", "path": "/cancel"})
+
+    end_run(preprod_on_github, run, 1, 100)
+
+    assert [attempt["conclusion"] for attempt in github.attempts(run)] == ["cancelled"]
+
+
+def test_a_run_that_began_again_is_never_ended(
     github: StandIn, preprod_on_github: Environment, acting: Case
 ) -> None:
     """The order was for attempt 1: attempt 2, begun by somebody else, goes on."""
     run = github.plant_run(jobs=FAILS, ago=60)
     assert rerun(preprod_on_github, run, 1).after == "attempt 2"
 
-    assert not cancel_run(preprod_on_github, run, 1).changed
-    assert not force_cancel_run(preprod_on_github, run, 1).changed
+    assert not end_run(preprod_on_github, run, 1, 10).changed
 
     assert len(github.attempts(run)) == 2
     assert github.attempts(run)[1]["conclusion"] != "cancelled"
@@ -210,7 +216,6 @@ def test_watching_goes_on_after_a_rate_limit(github: StandIn, preprod_on_github:
 
     look = watch_run(preprod_on_github, run, lambda seen: seen.run.ended, 200)
 
-    assert look
     assert look.run.conclusion == "success"
 
 
