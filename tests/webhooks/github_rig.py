@@ -71,16 +71,22 @@ def run(name: str = "Tests (Dev)", conclusion: str = "failure", **changes: Any) 
     return {"action": "completed", "repository": {"full_name": REPOSITORY}, "workflow_run": told | changes}
 
 
-def deliver(
-    receiver: Receiver, told: dict[str, Any] | bytes, *, event: str = "", secret: str = SECRET, **headers: str
-) -> httpx.Response:
-    """Deliver as GitHub does; `headers` replace its own (underscores are hyphens), an empty one is left out."""
+def signed(
+    told: dict[str, Any] | bytes, *, event: str = "", secret: str = SECRET, **changes: str
+) -> tuple[bytes, dict[str, str]]:
+    """A delivery's body and headers. `changes` replace headers (underscores are hyphens); an empty one is left out."""
     body = told if isinstance(told, bytes) else json.dumps(told).encode()
     named = event or next((key for key in ("workflow_run", "workflow_job") if key.encode() in body), "ping")
-    sent = {
+    headers = {
         "content-type": "application/json",
         "x-github-event": named,
         "x-github-delivery": str(uuid.uuid4()),
         "x-hub-signature-256": "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex(),
-    } | {key.replace("_", "-"): value for key, value in headers.items()}
-    return receiver.post(body, "/alarms/github", **{key: value for key, value in sent.items() if value})
+    } | {key.replace("_", "-"): value for key, value in changes.items()}
+    return body, {key: value for key, value in headers.items() if value}
+
+
+def deliver(receiver: Receiver, told: dict[str, Any] | bytes, **how: str) -> httpx.Response:
+    """Deliver as GitHub does."""
+    body, headers = signed(told, **how)
+    return receiver.post(body, "/alarms/github", **headers)
