@@ -25,8 +25,6 @@ def failure_comment(run: WorkflowRun, found: Classification) -> str:
         f"### Tests: {found.summary}",
         f"[Run {run.id}, attempt {run.attempt}]({attempt_address(run)}) of `{run.workflow}` at `{run.sha[:12]}`.",
         "",
-        "| test | cause | its log |",
-        "| --- | --- | --- |",
         *rows,
         *([f"\nand {left} more."] if left > 0 else []),
         "",
@@ -44,13 +42,15 @@ def failure_comment(run: WorkflowRun, found: Classification) -> str:
 
 
 def _row(failure: Failure) -> str:
-    return f"| {_code(failure.test)} | {failure.kind.value}: {failure.reason} | {_code(failure.evidence)} |"
+    """No table: in one, the redactor takes what stands beside a test of an API key for that key."""
+    said = f"\n  {_code(failure.evidence)}" if failure.evidence else ""
+    return f"- **{failure.kind.value}** ({failure.reason}) in {_code(failure.test)}{said}"
 
 
 def _code(text: str) -> str:
-    """Text as a code span in a table's cell."""
-    plain = " ".join(text.split()).replace("`", "'").replace("|", "¦")  # a bar ends the cell, escaped or not
-    return f"`{plain}`" if plain else ""
+    """Text as a code span of one line."""
+    plain = " ".join(text.split()).replace("`", "'")
+    return f"`{plain}`"
 
 
 def _command(found: Classification) -> str:

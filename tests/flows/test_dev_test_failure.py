@@ -51,8 +51,10 @@ def test_the_pull_request_says_why(preprod: Environment, github: StandIn) -> Non
     assert outcome.ending is Ending.RECOVERED, outcome.reason
     [said] = github.comments(PULL_REQUEST)
     assert "2 failed: 1 secrets, 1 code" in said
-    assert "`tests/unit/test_score_dev.py::test_score` | code" in said
-    assert "`tests/integration/test_key_dev.py::test_api_key` | secrets" in said
+    assert "**code** (an assertion does not hold) in `tests/unit/test_score_dev.py::test_score`" in said
+    assert (
+        "**secrets** (a secret cannot be read) in `tests/integration/test_key_dev.py::test_api_key`" in said
+    )
     assert github.seen()["runs"] == before["runs"]
     assert steps(outcome) == [("comment_on_pull_request", f"pull request #{PULL_REQUEST}", "changed")]
     assert recover.fn(preprod, FAILED_RUN).ending is Ending.NOTHING_TO_DO
