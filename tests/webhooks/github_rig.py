@@ -12,7 +12,7 @@ import httpx
 from tests.webhooks.conftest import ROUTES, Receiver
 
 SECRET = "it-is-a-secret-to-everybody"
-REPOSITORY = "sentiment/service"
+REPOSITORY = "acme/sentiment-service"
 SHA = "4f2c1d0b8e6a7f5039d2c1b0a9f8e7d6c5b4a392"
 PREPROD = "Build and Promote to Preprod"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ledger import incidents
 from ledger.database import Ledger
@@ -266,6 +268,20 @@ def test_long_names_are_cut(receiver: Receiver) -> None:
     (row,) = receiver.rows()
     assert len(row.body["labels"]["job"]) == 256
     assert "\x00" not in row.name
+
+
+def test_the_shipped_routes_hand_on_what_the_flows_take(
+    receive: Callable[..., Receiver], prefect: PrefectStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request's failed tests reach their scenario with the run's number, as a number."""
+    monkeypatch.setenv("BACKSTOP_GITHUB_WEBHOOK_SECRET", SECRET)
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "deployments/alarm_routes.yaml").read_text())
+    receiver = receive(routes=shipped)
+    deliver(receiver, run())
+
+    wait_for(lambda: prefect.runs)
+    assert prefect.parameters[0]["run"] == 9002
+    assert receiver.rows()[0].scenario == "dev-test-failure"
 
 
 def test_a_label_that_is_not_there(receive: Callable[..., Receiver], prefect: PrefectStandIn) -> None:
