@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deployments.ladders import RungSource, ladder
 from deployments.prefect_yaml import read_prefect_yaml
-from deployments.source_graph import SourceGraph, kind_of
+from deployments.source_graph import SourceGraph
+from deployments.task_needs import TaskNeed, permissions, reached_needs
 from deployments.yaml_files import read_mapping
 from flows._catalogue import Scenario, scenarios
 from rules.approvals import required
@@ -21,16 +19,6 @@ from rules.triggers import AlarmRoutes, Route
 
 ROOT = Path(__file__).parent.parent
 ROUTES = ROOT / "deployments/alarm_routes.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskNeed:
-    """One probe or action: what it does, and the IAM actions that its docstring names."""
-
-    name: str
-    kind: str
-    about: str
-    permissions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +111,9 @@ def handbook(routes: Path = ROUTES) -> tuple[Entry, ...]:
         if module is None or recover is None:
             continue
         plan = deployed.get(scenario.name)
-        looks = [task for task in _needs(graph, graph.reached(module, recover)) if task.kind == "probe"]
+        looks = [
+            task for task in reached_needs(graph, graph.reached(module, recover)) if task.kind == "probe"
+        ]
         ways = tuple(_way(graph, rung, promise) for rung in ladder(graph, module, recover))
         entries.append(
             Entry(
@@ -141,32 +131,6 @@ def handbook(routes: Path = ROUTES) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def task_needs(folder: Path) -> Iterator[TaskNeed]:
-    """Every probe and action in `folder`, in the order of files and lines."""
-    for path in sorted(folder.glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and kind_of(node):
-                yield _need(f"{path.stem}.{node.name}", node)
-
-
-def permissions(tasks: Iterable[TaskNeed]) -> list[str]:
-    """The IAM actions that tasks need together, sorted."""
-    return sorted({one for task in tasks for one in task.permissions})
-
-
-def named_permissions(docstring: str) -> tuple[str, ...]:
-    """The IAM actions after `Permissions:`, up to the next empty line."""
-    found = re.search(r"^\s*Permissions:(.*?)(?:\n\s*\n|\Z)", docstring, re.DOTALL | re.MULTILINE)
-    return tuple(sorted(set(re.findall(r"\b[a-z0-9-]+:[A-Z]\w+", found[1])))) if found else ()
-
-
-def secret_permissions() -> list[str]:
-    """What reading a secret needs where it is kept in AWS: keys of endpoints, tokens, addresses of people."""
-    tree = ast.parse((ROOT / "blocks/secret_reference.py").read_text(encoding="utf-8"))
-    read = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "read")
-    return sorted({one for node in read for one in named_permissions(ast.get_docstring(node) or "")})
-
-
 def _routes(path: Path) -> AlarmRoutes:
     if not path.is_file():
         return AlarmRoutes()
@@ -175,24 +139,9 @@ def _routes(path: Path) -> AlarmRoutes:
 
 
 def _way(graph: SourceGraph, rung: RungSource, promise: Promise) -> Way:
-    actions = tuple(task for task in _needs(graph, rung.acts) if task.kind == "action")
+    actions = tuple(task for task in reached_needs(graph, rung.acts) if task.kind == "action")
     approvals = {
         cost: {tier: required(promise.severity, tier, cost).policy.value for tier in Tier}
         for cost in rung.costs
     }
     return Way(rung.name, actions, approvals)
-
-
-def _needs(graph: SourceGraph, reached: frozenset[str]) -> tuple[TaskNeed, ...]:
-    found = []
-    for name in sorted(reached):
-        node = graph.definition(name)
-        if isinstance(node, ast.FunctionDef) and kind_of(node):
-            found.append(_need(name.removeprefix("tasks."), node))
-    return tuple(found)
-
-
-def _need(name: str, node: ast.FunctionDef) -> TaskNeed:
-    docstring = ast.get_docstring(node) or ""
-    about = docstring.partition("\n")[0].replace(" Repeating it changes nothing.", "")
-    return TaskNeed(name, kind_of(node), about, named_permissions(docstring))

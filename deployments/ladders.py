@@ -12,11 +12,10 @@ from rules.severity import Destructiveness
 
 @dataclass(frozen=True, slots=True)
 class RungSource:
-    """One rung. `acts` and `reads` are the full names that its acting (and undoing), and its looking, reach."""
+    """One rung. `acts` are the full names that its acting and undoing reach."""
 
     name: str
     acts: frozenset[str]
-    reads: frozenset[str]
     costs: tuple[Destructiveness, ...]
 
 
@@ -66,13 +65,11 @@ def _rung(
                 found |= graph.reached(module, told, constants)
         return found
 
-    decided = reach("decide")
     named = given.get("name")
     return RungSource(
         name=str(named.value) if isinstance(named, ast.Constant) else "unnamed",
         acts=reach("act", "undo"),
-        reads=decided | reach("verify", "snapshot"),
-        costs=_costs(graph, decided),
+        costs=_costs(graph, reach("decide")),
     )
 
 

@@ -11,7 +11,8 @@ import json
 import sys
 from collections.abc import Iterable
 
-from deployments.handbook import ROOT, Entry, TaskNeed, handbook, permissions, secret_permissions, task_needs
+from deployments.handbook import ROOT, Entry, handbook
+from deployments.task_needs import TaskNeed, permissions, secret_permissions, task_needs
 from docs.runbook_steps import Section, read_steps
 from rules.approvals import Policy
 from rules.severity import Tier
@@ -108,7 +109,7 @@ def _scenario_page(entry: Entry, sections: Iterable[Section]) -> str:
                         way.name,
                         f"`{task.name}`",
                         task.about,
-                        _code(task.permissions) or "nothing of AWS itself",
+                        _code(task.permissions) or task.otherwise,
                     )
                     for way in entry.ways
                     for task in way.actions
@@ -170,7 +171,7 @@ def _policy(probes: Iterable[TaskNeed], actions: Iterable[TaskNeed]) -> str:
     wanted = {
         "BackstopProbes": permissions(probes),
         "BackstopActions": permissions(actions),
-        "BackstopSecrets": secret_permissions(),
+        "BackstopSecrets": secret_permissions(ROOT),
     }
     policy = {
         "Version": "2012-10-17",
