@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, commits, github_breaking, kit_faults, unsaved, wires
+from sandbox import breaking, commits, failed_tests, github_breaking, kit_faults, unsaved, wires
 from sandbox.places import ENVIRONMENTS
 from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
@@ -48,6 +48,12 @@ FAULTS: dict[str, Fault] = {
             "Deploy release 3, then roll back with a Terraform that fails half way: the dashboard stays broken.",
             breaking.fail_rollback,
             breaking.deploy_good_release,
+        ),
+        Fault(
+            "failed-preprod-tests",
+            "The tests of a deployment failed: one found left-over items, one was throttled; items are left again.",
+            failed_tests.fail_tests,
+            failed_tests.forget_tests,
         ),
         Fault(
             "lost-state",

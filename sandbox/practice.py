@@ -50,6 +50,13 @@ PRACTICES: tuple[Practice, ...] = (
         faults=("wrong-configuration",),
         environment="preprod",
     ),
+    Practice(
+        scenario="preprod-test-failure",
+        rung="clean-and-rerun",
+        faults=("failed-preprod-tests",),
+        environment="preprod",
+        parameters={"run": "9019"},
+    ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
         scenario="rollback-failure",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from blocks.aws_errors import translated
+from blocks.aws_errors import NotThere, translated
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
@@ -35,6 +35,28 @@ class _Deleted(NamedTuple):
     deleted: int = 0
     gone: int = 0
     rewritten: int = 0
+
+
+class TableState(NamedTuple):
+    """A table's status as AWS calls it, empty where there is none, and its key's attributes."""
+
+    status: str
+    key: tuple[str, ...]
+
+
+@probe
+def table_state(environment: Environment, table: str) -> TableState:
+    """Whether a table is there, and what its key is.
+
+    Permissions: dynamodb:DescribeTable
+    """
+    try:
+        with translated(f"describe {table}"):
+            told = environment.aws.client("dynamodb").describe_table(TableName=table)["Table"]
+    except NotThere:
+        return TableState("", ())
+    key = sorted(told.get("KeySchema", ()), key=lambda part: part["KeyType"])
+    return TableState(told.get("TableStatus", ""), tuple(part["AttributeName"] for part in key))
 
 
 @probe
