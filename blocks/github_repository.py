@@ -12,6 +12,7 @@ from blocks.strict_block import StrictBlock
 from rules.names import BranchName, WorkflowFile
 
 if TYPE_CHECKING:
+    import httpx
     from githubkit import GitHub, TokenAuthStrategy
     from githubkit.exception import GitHubException
     from githubkit.retry import RetryOption
@@ -84,7 +85,13 @@ class GithubRepository(StrictBlock):
             timeout=httpx.Timeout(15.0, connect=3.0),
             http_cache=False,
             auto_retry=_wait_out,
+            event_hooks={"request": [_without_version]} if "/api/v3" in self.api_url else None,
         )
+
+
+def _without_version(request: httpx.Request) -> None:
+    """GitHub Enterprise Server knows older versions of the API only, and refuses one that it does not know."""
+    request.headers.pop("X-GitHub-Api-Version", None)
 
 
 def _wait_out(error: GitHubException, waits: int) -> RetryOption:

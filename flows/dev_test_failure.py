@@ -144,6 +144,11 @@ def _decide(environment: Environment, run: int, pull_request: int | None) -> Pla
 
 def _explained(environment: Environment, look: RunLook) -> str:
     logs = failed_logs(environment, look)
+    if not logs:
+        raise NoWayBack(
+            f"GitHub keeps no log of the failed jobs of {look.run.named} any more.",
+            hint="Run the failed jobs again: they write new ones.",
+        )
     return failure_comment(look.run, classify(one for log in logs for one in failed_tests(log.job, log.text)))
 
 

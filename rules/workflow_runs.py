@@ -97,7 +97,7 @@ class RunLook(Frozen):
         for job in self.jobs:
             times += [at for at in (job.started_at, job.completed_at) if at]
             times += [at for step in job.steps for at in (step.started_at, step.completed_at) if at]
-        return max(at for at in times if at <= self.at or at == self.run.started_at)
+        return max(times)
 
     @property
     def running_step(self) -> str:

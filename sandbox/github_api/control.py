@@ -114,8 +114,8 @@ async def deliver(request: Request) -> Response:
     """Send a `workflow_run` event once more, under the id of its delivery."""
     world, told = _world(request), await request.json()
     run = world.state.runs[told["run"]]
-    event = hooks.event_of("completed", run, world.state, world.shapes, datetime.now(UTC))
-    status = await run_in_threadpool(hooks.send, world.home, "workflow_run", event, told.get("delivery", ""))
+    event = hooks.run_event(hooks.COMPLETED, run, world.state, world.shapes, datetime.now(UTC))
+    status = await run_in_threadpool(hooks.send, world.home, event, told.get("delivery", ""))
     return JSONResponse({"status": status})
 
 

@@ -48,10 +48,8 @@ class Github:
     async def tell(self) -> None:
         """Send webhooks as things happen, until it is stopped."""
         while True:
-            now = datetime.now(UTC)
-            for action, run in hooks.due(self.state, now):
-                event = hooks.event_of(action, run, self.state, self.shapes, now)
-                await asyncio.to_thread(hooks.send, self.home, "workflow_run", event)
+            for event in hooks.due(self.state, self.shapes, datetime.now(UTC)):
+                await asyncio.to_thread(hooks.send, self.home, event)
             await asyncio.sleep(_LOOK_SECONDS)
 
 

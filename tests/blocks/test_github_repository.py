@@ -44,6 +44,20 @@ def test_the_token_is_sent_and_told_nobody(repository: GithubRepository) -> None
     assert TOKEN not in repr(repository) + repository.model_dump_json()
 
 
+@respx.mock
+def test_an_enterprise_server_is_asked_in_its_own_version(repository: GithubRepository) -> None:
+    """Its API is below /api/v3, and it would refuse the version of github.com."""
+    own = repository.model_copy(update={"api_url": "https://github.example.com/api/v3"})
+    theirs = respx.post(RUN).respond(202, json={})
+    ours = respx.post(RUN.replace("api.github.com", "github.example.com/api/v3")).respond(202, json={})
+
+    cancel(repository)
+    cancel(own)
+
+    assert "x-github-api-version" in theirs.calls.last.request.headers
+    assert "x-github-api-version" not in ours.calls.last.request.headers
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "told"),
     [

@@ -120,6 +120,17 @@ def test_a_run_of_a_fork_needs_the_number(preprod: Environment, github: StandIn)
     assert len(github.comments(PULL_REQUEST)) == 1
 
 
+def test_logs_that_are_gone_are_told(preprod: Environment, github: StandIn) -> None:
+    """GitHub keeps logs for some time only: nothing is guessed, nothing is said on the pull request."""
+    jobs = [{"name": "test", "steps": [{"name": "pytest", "conclusion": "failure"}]}]
+    run = github.plant_run(workflow="tests-dev.yml", jobs=jobs, ago=60, pull_request=PULL_REQUEST, old=True)
+
+    outcome = recover.fn(preprod, run)
+
+    assert "keeps no log" in outcome.reason
+    assert github.comments(PULL_REQUEST) == []
+
+
 def test_secrets_of_a_log_are_told_nobody(preprod: Environment, github: StandIn) -> None:
     """A key that a test printed is neither in the comment, nor in the outcome, nor in the ledger."""
     log = LOG.replace("assert 'negative'", f"assert '{PLANTED}'")

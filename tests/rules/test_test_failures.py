@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.pytest_logs import FailedTest, failed_tests, plain_lines
+from rules.redaction import redact
 from rules.test_failures import ADVICE, SIGNS, FailureKind, classify, judge
 
 K = FailureKind
 CAUSES = [
     (K.MISSING_VARIABLE, "KeyError: 'DYNAMODB_TABLE'"),
+    (K.MISSING_VARIABLE, "KeyError: 'DASHBOARD_API_KEY'"),
+    (K.MISSING_VARIABLE, "./run.sh: line 4: NEWSAPI_TOKEN: unbound variable"),
     (K.MISSING_VARIABLE, "ValueError: environment variable DASHBOARD_URL is not set"),
     (K.MISSING_VARIABLE, "./run.sh: line 4: API_URL: unbound variable"),
     (K.MISSING_VARIABLE, "##[error]Input required and not supplied: aws-region"),
@@ -82,8 +85,8 @@ LOG = """\
 
 @pytest.mark.parametrize(("kind", "line"), CAUSES, ids=[line[:50] for _, line in CAUSES])
 def test_each_cause_is_told_apart(kind: FailureKind, line: str) -> None:
-    """The table, row by row, each with a reason and a piece of advice."""
-    judged = judge(FailedTest(name="t", lines=(line,)))
+    """The table, row by row, each with a reason and a piece of advice; also from a log that was redacted first."""
+    judged = judge(FailedTest(name="t", lines=(redact(line),)))
 
     assert judged.kind is kind, judged
     assert judged.reason

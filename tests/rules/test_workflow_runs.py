@@ -59,6 +59,7 @@ def look(seen: WorkflowRun, *jobs: WorkflowJob) -> RunLook:
         (look(run(minutes=29), job("pytest", 28)), RunState.YOUNG, "29 min"),
         (look(run(minutes=45), job("pytest", 44)), RunState.STUCK, "«job / pytest»"),
         (look(run(minutes=45), job("pytest", 9)), RunState.PROGRESSES, "9 min ago"),
+        (look(run(minutes=45), job("pytest", -3)), RunState.PROGRESSES, "ago"),
         (look(run(S.WAITING, 600)), RunState.WAITS_FOR_APPROVAL, "person"),
         (
             look(run(S.IN_PROGRESS, 600), job("x", 500, S.WAITING)),
@@ -75,6 +76,7 @@ def look(seen: WorkflowRun, *jobs: WorkflowJob) -> RunLook:
         "young",
         "hangs",
         "progresses",
+        "progresses, on a clock ahead of ours",
         "waits for approval",
         "a job waits",
         "waits for another",

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from blocks.environment import Environment
+from rules.github_events import from_github
 from sandbox.github_stand_in import StandIn
 
 REPO = "/repos/acme/sentiment-service"
@@ -90,28 +92,46 @@ def test_a_filtered_question_shows_a_thousand(github: StandIn, api: httpx.Client
     assert eleventh.json()["workflow_runs"] == []
 
 
-def test_a_completed_run_is_told_once_signed(
+def test_what_a_run_does_is_told_once_signed_and_read_by_the_receiver(
     github: StandIn, heard: list[tuple[dict[str, str], bytes]], github_home: Path
 ) -> None:
-    """`requested`, then `completed`, in the shape that GitHub's webhooks have; the same delivery can be sent again."""
+    """A failing run: `requested`, its job, `completed`; each is read; the same delivery can be sent again."""
     from githubkit.webhooks import verify
 
-    run = github.plant_run(jobs=QUICK)
+    fails = [{"name": "test", "steps": [{"name": "pytest", "seconds": 0.1, "conclusion": "failure"}]}]
+    github.plant_pull_request(17, "Score faster", "score", "b" * 40)
+    run = github.plant_run(jobs=fails, workflow="tests-dev.yml", event="pull_request", pull_request=17)
     deadline = time.monotonic() + 10
-    while len(heard) < 2 and time.monotonic() < deadline:
+    while len(heard) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    github.deliver(run, heard[1][0]["x-github-delivery"])
+    github.deliver(run, heard[2][0]["x-github-delivery"])
 
-    told = [json.loads(body) for _, body in heard]
-    assert [event["action"] for event in told] == ["requested", "completed", "completed"]
-    assert {event["workflow_run"]["id"] for event in told} == {run}
-    assert told[1]["workflow_run"]["conclusion"] == "success"
+    kinds = [(headers["x-github-event"], json.loads(body)["action"]) for headers, body in heard]
+    assert kinds == [
+        ("workflow_run", "requested"),
+        ("workflow_job", "completed"),
+        ("workflow_run", "completed"),
+        ("workflow_run", "completed"),
+    ]
     secret = (github_home / "credentials/github-webhook-secret").read_text()
-    for headers, body in heard:
-        assert verify(secret, body, headers["x-hub-signature-256"])
-        assert headers["x-github-event"] == "workflow_run"
+    assert all(verify(secret, body, headers["x-hub-signature-256"]) for headers, body in heard)
     ids = [headers["x-github-delivery"] for headers, _ in heard]
-    assert ids[0] != ids[1] == ids[2]
+    assert len(set(ids)) == 3
+    assert ids[2] == ids[3]
+    alarms = [
+        from_github(
+            body,
+            event=headers["x-github-event"],
+            delivery=headers["x-github-delivery"],
+            source="github",
+            now=datetime.now(UTC),
+        )
+        for headers, body in heard
+    ]
+    assert [alarm.name for alarm in alarms[1:]] == ["Tests (Dev) / test", "Tests (Dev)", "Tests (Dev)"]
+    assert alarms[2].labels["run_id"] == str(run)
+    assert alarms[2].labels["pull_requests"] == "17"
+    assert alarms[2].external_id == alarms[3].external_id
 
 
 def test_an_ended_run_cannot_be_cancelled_nor_one_that_runs_begun_again(
