@@ -9,6 +9,7 @@ from prefect import flow
 from pydantic import Field
 
 from blocks.environment import Environment
+from flows._failed_tests import classified
 from flows._incident import handle
 from flows._ladder import Request, Rung
 from rules.errors import NoWayBack
@@ -16,11 +17,8 @@ from rules.failure_comments import attempt_address, failure_comment
 from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
-from rules.pytest_logs import failed_tests
-from rules.test_failures import classify
 from rules.workflow_runs import RunLook, WorkflowRun
 from tasks.github_messages import comment_on_pull_request, said_on_pull_request
-from tasks.run_evidence import failed_logs
 from tasks.workflow_runs import workflow_run
 
 SCENARIO = "dev-test-failure"
@@ -143,13 +141,13 @@ def _decide(environment: Environment, run: int, pull_request: int | None) -> Pla
 
 
 def _explained(environment: Environment, look: RunLook) -> str:
-    logs = failed_logs(environment, look)
-    if not logs:
+    found = classified(environment, look, report="")
+    if not found.failures:
         raise NoWayBack(
             f"GitHub keeps no log of the failed jobs of {look.run.named} any more.",
             hint="Run the failed jobs again: they write new ones.",
         )
-    return failure_comment(look.run, classify(one for log in logs for one in failed_tests(log.job, log.text)))
+    return failure_comment(look.run, found)
 
 
 def _act(environment: Environment, plan: Plan) -> None:
