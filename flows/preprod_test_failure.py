@@ -21,7 +21,7 @@ from rules.polluted_items import Selector, cost_of_deleting
 from rules.preprod_tests import course, judge_again, judge_left_over, judge_tests
 from rules.promises import PROMISES
 from rules.severity import Destructiveness
-from rules.workflow_runs import superseded_by
+from rules.workflow_runs import RunLook, superseded_by
 from tasks.kinds import in_parallel
 from tasks.run_lists import list_runs
 from tasks.run_watching import watch_run
@@ -31,6 +31,8 @@ from tasks.workflow_runs import rerun, workflow_run
 SCENARIO = "preprod-test-failure"
 PROMISE = PROMISES[SCENARIO]
 UNASKED = Request()
+ENDS_SECONDS = 60.0
+"""So long the rest of a run may take after a job of it failed."""
 RERUN, ATTEMPT, SELECTOR = "rerun", "attempt", "selector:"
 """Names of the facts in the plan."""
 
@@ -91,7 +93,7 @@ def recover(
 
 
 def _detect(environment: Environment, run_id: int, report: str) -> Finding:
-    look = workflow_run(environment, run_id)
+    look = _ended(environment, run_id)
     failed = look.run.ended and look.run.conclusion != "success"
     found = classified(environment, look, report.replace("{sha}", look.run.sha)) if failed else None
     checks = [judge_tests(look.run, found)]
@@ -99,6 +101,16 @@ def _detect(environment: Environment, run_id: int, report: str) -> Finding:
         left = {table: count.polluted for table, count in left_over(environment, look).items()}
         checks += [*judge_left_over(left, str(run_id)), *look_at_place(environment)]
     return Finding(health=Verification.of(checks), severity=PROMISE.severity, summary=checks[0].reason)
+
+
+def _ended(environment: Environment, run_id: int) -> RunLook:
+    """The run once it is over: a failed job is told of before what comes after it is skipped or done."""
+    return watch_run(
+        environment,
+        run_id,
+        lambda seen: seen.run.ended or not any(job.failed for job in seen.jobs),
+        ENDS_SECONDS,
+    )
 
 
 def _decide(environment: Environment, run_id: int, report: str) -> Plan:

@@ -13,9 +13,11 @@ from blocks.environment import Environment
 from blocks.settings import settings
 from flows.preprod_test_failure import recover
 from rules.outcomes import Ending
+from rules.workflow_runs import RunLook, RunStatus
 from sandbox import failed_tests, faults
 from sandbox.failed_tests import BROKEN_CODE, INNOCENT, LEFT, POLLUTED, RUN, THROTTLED
 from sandbox.world import Sandbox
+from tasks.workflow_runs import workflow_run
 from tests.flows.broken_canary import steps
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -60,6 +62,26 @@ def test_it_cleans_up_and_runs_the_failed_jobs_again(preprod: Environment, fresh
     ]
     assert outcome.plan
     assert f"{table}: {LEFT} of {LEFT + INNOCENT} items are the run's" in outcome.plan.reasons
+
+
+def test_a_job_may_fail_before_its_run_ends(
+    preprod: Environment, fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook tells of the job while the run goes on: its end is waited for, and then it is as ever."""
+    faults.start(fresh_sandbox, "failed-preprod-tests", "preprod")
+    looks: list[RunLook] = []
+
+    def not_yet(environment: Environment, run: int) -> RunLook:
+        look: RunLook = workflow_run(environment, run)
+        looks.append(look)
+        going_on = look.run.model_copy(update={"status": RunStatus.IN_PROGRESS, "conclusion": ""})
+        return look.model_copy(update={"run": going_on}) if len(looks) < 3 else look
+
+    monkeypatch.setattr("tasks.run_watching.workflow_run", not_yet)
+    outcome = recover.fn(preprod, RUN)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert attempts(fresh_sandbox) == ["failure", "success"]
 
 
 def test_a_rehearsal_changes_nothing_and_tells_what_the_real_run_does(
