@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.source_graph import Constants, Module, SourceGraph, parts
 from rules.severity import Destructiveness
@@ -37,6 +37,11 @@ def _means(graph: SourceGraph, module: Module, expression: ast.expr, wanted: str
 def _rungs(
     graph: SourceGraph, module: Module, node: ast.AST, within: ast.stmt, constants: Constants
 ) -> Iterator[RungSource]:
+    if isinstance(node, ast.ListComp):  # a rung that is wrapped also does what its wrapping does
+        more = graph.reached(module, node.elt, constants)
+        for rung in _rungs(graph, module, node.generators[0].iter, within, constants):
+            yield replace(rung, acts=rung.acts | more)
+        return
     if isinstance(node, ast.Call):
         if _means(graph, module, node.func, "Rung"):
             yield _rung(graph, module, node, within, constants)

@@ -83,8 +83,8 @@ def _decide_reopen(scenario: str, environment: Environment, *, asked: bool) -> P
     own = plans.pinned(case) if case else None
     if not closed:
         raise NoWayBack("No function was taken offline.")
-    if own and own.rung == OFFLINE:
-        raise NoWayBack("This incident took it offline itself.")
+    if own and own.rung != "reopen":
+        raise NoWayBack("This incident has gone past that: it takes calls away, and gives them back, itself.")
     if not asked:
         raise RecoveryRefused(
             f"{environment.name} is offline: {', '.join(closed)} take no calls.",

@@ -62,6 +62,7 @@ def told_of(story: Story) -> dict[str, Any]:
             Ending(row.ending) if row.ending else None,
             rehearsal=row.rehearsal,
             broke_glass=any(answer.decision == "break-glass" for answer in story.approvals),
+            found=story.finding.situation if story.finding else None,
         ),
         "whys": _whys(story),
         "entries": story.entries,

@@ -174,8 +174,17 @@ def page_at_once(
     return list(range(1, min(wanted, _REACH[severity][tier], levels) + 1))
 
 
-def after_incident(ending: Ending | None, *, rehearsal: bool = False, broke_glass: bool = False) -> list[str]:
-    """What is left to do by people after an incident, in the order it should be done."""
+def after_incident(
+    ending: Ending | None,
+    *,
+    rehearsal: bool = False,
+    broke_glass: bool = False,
+    found: Situation | None = None,
+) -> list[str]:
+    """What is left to do by people after an incident, in the order it should be done.
+
+    `found` is what detection says: a rollback that had failed before is looked into, however well this one ended.
+    """
     if rehearsal or ending in (Ending.REHEARSED, Ending.NOTHING_TO_DO, Ending.ALREADY_HANDLED):
         return ["Nothing: nothing was changed."]
     first = {
@@ -192,7 +201,8 @@ def after_incident(ending: Ending | None, *, rehearsal: bool = False, broke_glas
             "Consider taking the service offline if data may be damaged; restore to a point in time if it was.",
         ],
     }.get(ending or Ending.NOT_RECOVERED, [])
-    failed = ending in (Ending.NOT_RECOVERED, Ending.UNDO_FAILED)
+    before = found in (Situation.NOT_ROLLED_BACK, Situation.DATA_CORRUPT)
+    failed = before or ending in (Ending.NOT_RECOVERED, Ending.UNDO_FAILED)
     return [
         *first,
         *(["Review the acting past the guard (break-glass) with whoever owns it."] if broke_glass else []),

@@ -96,6 +96,11 @@ class Selector(Frozen):
             raise ValueError("a selector's time must end after it begins")
         return self
 
+    @property
+    def marks(self) -> set[str]:
+        """The attributes that tell whose an item is, and when it was written."""
+        return {self.run_attribute or self.hash_key, self.written_attribute}
+
     def chooses(self, item: Item) -> bool:
         """Whether the run wrote this item. When in doubt, it did not."""
         if self.run_attribute:
@@ -107,8 +112,7 @@ class Selector(Frozen):
 
     def same_writing(self, kept: Item, now: Item) -> bool:
         """Whether an item is still the one that was kept: nobody has written another under its key since."""
-        told = (self.written_attribute, self.run_attribute or self.hash_key)
-        return all(kept.get(name) == now.get(name) for name in told)
+        return all(kept.get(name) == now.get(name) for name in self.marks)
 
 
 def selector_for(

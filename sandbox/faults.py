@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, commits, failed_tests, github_breaking, kit_faults, unsaved, wires
+from sandbox import breaking, commits, damaged_data, failed_tests, github_breaking, kit_faults, unsaved, wires
 from sandbox.places import ENVIRONMENTS
 from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
@@ -48,6 +48,12 @@ FAULTS: dict[str, Fault] = {
             "Deploy release 3, then roll back with a Terraform that fails half way: the dashboard stays broken.",
             breaking.fail_rollback,
             breaking.deploy_good_release,
+        ),
+        Fault(
+            "damaged-data",
+            "Items of the table are changed and deleted, and others come; the table had point-in-time recovery.",
+            damaged_data.damage,
+            damaged_data.forget,
         ),
         Fault(
             "failed-preprod-tests",

@@ -15,7 +15,7 @@ class Practice(Frozen):
     environment: str = "prod"
     parameters: dict[str, str] = {}
     """What the scenario is asked for, beside the environment; `{good}` stands for the release that works, `{home}`
-    for the sandbox's folder."""
+    for the sandbox's folder, `{damaged}` for when data was damaged."""
     break_glass: bool = False
     """Its plan asks a person, and in practice nobody is there."""
 
@@ -63,6 +63,13 @@ PRACTICES: tuple[Practice, ...] = (
         rung="terraform",
         faults=("failed-rollback",),
         parameters={"watch_minutes": "0"},
+    ),
+    Practice(
+        scenario="rollback-failure",
+        rung="restore",
+        faults=("damaged-data",),
+        parameters={"watch_minutes": "0", "data_damaged_since": "{damaged}"},
+        break_glass=True,
     ),
     Practice(
         scenario="stale-terraform-lock",

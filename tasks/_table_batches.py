@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_random_
 from blocks.aws_errors import translated
 from rules.errors import TransientFailure
 from rules.polluted_items import Selector
+from rules.restore_points import identity
 from tasks.kinds import pause
 
 if TYPE_CHECKING:
@@ -30,43 +31,41 @@ MOST_READ, _MOST_WRITTEN = 100, 25
 _ATTEMPTS, _FIRST_PAUSE, _LONGEST_PAUSE = 9, 0.1, 5.0
 
 
-def still_there(
-    client: DynamoDBClient, selector: Selector, key: tuple[str, ...], kept: list[Item]
-) -> list[Item]:
-    """What lies under the keys of kept items now: only keys and marks."""
-    wanted = {
-        *key,
-        selector.hash_key,
-        selector.run_attribute or selector.hash_key,
-        selector.written_attribute,
-    }
-    names = {f"#a{number}": name for number, name in enumerate(sorted(wanted))}
-    found: list[Item] = []
+def items_under(
+    client: DynamoDBClient, table: str, key: tuple[str, ...], items: list[Item], only: set[str] | None = None
+) -> dict[str, Item]:
+    """What lies under the keys of some items now, by `identity`; of each the attributes in `only`, and its key."""
+    names = {f"#a{number}": name for number, name in enumerate(sorted({*key, *only}))} if only else {}
+    asked = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
+    found: dict[str, Item] = {}
 
     def read(keys: list[Item]) -> list[Item]:
-        request = {
-            "Keys": keys,
-            "ConsistentRead": True,
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-        }
-        answer: Any = client.batch_get_item(RequestItems={selector.table: request})  # type: ignore[dict-item]  # a plain dict
-        found.extend(answer["Responses"].get(selector.table, []))
-        return list(answer.get("UnprocessedKeys", {}).get(selector.table, {}).get("Keys", []))
+        request = {"Keys": keys, "ConsistentRead": True, **asked}
+        answer: Any = client.batch_get_item(RequestItems={table: request})  # type: ignore[dict-item]  # a plain dict
+        found.update({identity(item, key): item for item in answer["Responses"].get(table, [])})
+        return list(answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", []))
 
-    _until_none_is_left(read, [key_of(item, key) for item in kept], f"read {selector.table}")
+    _until_none_is_left(read, [key_of(item, key) for item in items], f"read {table}")
     return found
 
 
 def delete_batch(client: DynamoDBClient, table: str, keys: list[Item]) -> None:
     """Delete keys, 25 in a request."""
+    _write(client, table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
-    def write(requests: list[Item]) -> list[Item]:
-        answer: Any = client.batch_write_item(RequestItems={table: requests})  # type: ignore[dict-item]  # plain dicts
+
+def put_batch(client: DynamoDBClient, table: str, items: list[Item]) -> None:
+    """Write items over whatever is there, 25 in a request."""
+    _write(client, table, [{"PutRequest": {"Item": item}} for item in items])
+
+
+def _write(client: DynamoDBClient, table: str, requests: list[Item]) -> None:
+    def write(some: list[Item]) -> list[Item]:
+        answer: Any = client.batch_write_item(RequestItems={table: some})  # type: ignore[dict-item]  # plain dicts
         return list(answer.get("UnprocessedItems", {}).get(table, []))
 
-    for some in _parts([{"DeleteRequest": {"Key": key}} for key in keys], _MOST_WRITTEN):
-        _until_none_is_left(write, some, f"delete items of {table}")
+    for some in _parts(requests, _MOST_WRITTEN):
+        _until_none_is_left(write, some, f"write to {table}")
 
 
 def delete_if_same(

@@ -11,8 +11,9 @@ from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.polluted_items import Selector, refuse_production
+from rules.restore_points import identity
 from tasks._kept_items import Chunks, KeptItems
-from tasks._table_batches import MOST_READ, delete_batch, delete_if_same, key_of, put_if_absent, still_there
+from tasks._table_batches import MOST_READ, delete_batch, delete_if_same, items_under, key_of, put_if_absent
 from tasks.kinds import action, in_parallel, pause, probe
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ def _deleting(environment: Environment, selector: Selector) -> Callable[[list[di
     key = environment.lambda_platform.table(selector.table).key
 
     def in_batches(kept: list[dict[str, Any]]) -> _Deleted:
-        there = {_identity(item, key): item for item in still_there(client, selector, key, kept)}
-        found = [(item, there.get(_identity(item, key))) for item in kept]
+        there = items_under(client, selector.table, key, kept, only=selector.marks)
+        found = [(item, there.get(identity(item, key))) for item in kept]
         same = [item for item, now in found if now and selector.same_writing(item, now)]
         delete_batch(client, selector.table, [key_of(item, key) for item in same])
         gone = sum(now is None for _, now in found)
@@ -189,10 +190,6 @@ def _deleting(environment: Environment, selector: Selector) -> Callable[[list[di
         return _Deleted(was.count(True), was.count(False), was.count(None))
 
     return in_batches if selector.key_names_run else one_by_one
-
-
-def _identity(item: dict[str, Any], key: tuple[str, ...]) -> str:
-    return repr([item[name] for name in key])
 
 
 def _by_segment(environment: Environment, table: str, do: Callable[[int, int], R]) -> list[R]:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from ledger.database import forget_opened, open_ledger
 from ledger.models import StepRow
 from rules.outcomes import Outcome
-from sandbox import faults, kit_reading, reading
+from sandbox import damaged_data, faults, kit_reading, reading
 from sandbox.practice import Practice
 from sandbox.test_kit.place import QA
 from tests.crash import ledger_ends
@@ -70,7 +70,8 @@ class PracticeWorld:
         }
         good = self.sandbox.release(2)
         home = self.sandbox.home.path
-        given = {name: value.format(good=good, home=home) for name, value in self.practice.parameters.items()}
+        told = {"good": good, "home": home, "damaged": damaged_data.since(self.sandbox)}
+        given = {name: value.format(**told) for name, value in self.practice.parameters.items()}
         return start_practice, (self.practice.model_copy(update={"parameters": given}),), settings
 
     def ended_well(self, outcome: object) -> bool:

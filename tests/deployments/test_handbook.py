@@ -56,6 +56,41 @@ def made(root: Path, flags: str) -> SourceGraph:
     return SourceGraph(root)
 
 
+WRAPPED = """
+from flows._incident import handle
+from flows._ladder import Rung
+from flows._telling import telling
+
+def recover(environment):
+    return handle("x", environment, detect=..., ladder=[telling(rung) for rung in [Rung(name="only", act=act)]])
+
+def act():
+    from tasks.switches import turn
+    turn()
+"""
+TELLING = """
+from tasks.switches import shout
+
+def telling(rung):
+    return replace(rung, act=lambda plan: (rung.act(plan), shout()))
+"""
+
+
+def test_a_wrapped_rung_also_does_what_its_wrapping_does(tmp_path: Path) -> None:
+    """Its own actions, and those that are put round each rung of the ladder."""
+    graph = made(tmp_path, "")
+    (tmp_path / "flows/wrapped.py").write_text(WRAPPED)
+    (tmp_path / "flows/_telling.py").write_text(TELLING)
+    module, recover = graph.module("flows.wrapped"), graph.definition("flows.wrapped.recover")
+    assert module
+    assert recover
+
+    [rung] = ladder(graph, module, recover)
+
+    assert rung.name == "only"
+    assert {name.rpartition(".")[2] for name in rung.acts if name.startswith("tasks.")} == {"turn", "shout"}
+
+
 @pytest.mark.parametrize(
     ("flags", "first"),
     [("", {"burn", "turn"}), (", gentle=True", {"turn"}), (", gentle=False", {"burn", "turn"})],

@@ -17,7 +17,7 @@ from rules.escalation import (
     schedule,
 )
 from rules.outcomes import Ending
-from rules.severity import Severity, Tier
+from rules.severity import Severity, Situation, Tier
 
 OPENED = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 PATH = [
@@ -103,3 +103,11 @@ def test_there_is_always_something_to_say_afterwards(ending: Ending) -> None:
     if "nothing was changed." not in tasks[0] or ending is Ending.REFUSED:
         assert any("break-glass" in task for task in tasks)
         assert any("runbook" in task for task in tasks)
+
+
+def test_a_rollback_that_had_failed_is_looked_into() -> None:
+    """However well the recovery from it ended."""
+    why = "Find out why the automatic recovery failed, and rehearse it again."
+
+    assert why in after_incident(Ending.RECOVERED, found=Situation.NOT_ROLLED_BACK)
+    assert why not in after_incident(Ending.RECOVERED)

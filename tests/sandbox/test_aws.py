@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -196,3 +198,27 @@ def test_a_new_alarm_has_no_data_and_a_changed_one_keeps_its_state(fresh_sandbox
     cloudwatch.set_alarm_state(AlarmName="other", StateValue="ALARM", StateReason="test")
     cloudwatch.put_metric_alarm(**alarm | {"Threshold": 2.0})
     assert state() == "ALARM"
+
+
+def test_a_table_is_restored_to_the_moment(fresh_sandbox: Sandbox) -> None:
+    """Moto alone gives what there is now, to any moment, at once."""
+    client, table = fresh_sandbox.client("dynamodb"), fresh_sandbox.place("prod").table
+    key = {"source_id": {"S": "x"}, "timestamp": {"S": "2026-01-01T00:00:00Z"}}
+    client.put_item(TableName=table, Item=key | {"text": {"S": "then"}})
+    time.sleep(1.1)
+    moment = datetime.now(UTC)
+    client.put_item(TableName=table, Item=key | {"text": {"S": "now"}})
+    asked = {"SourceTableName": table, "TargetTableName": "copy", "RestoreDateTime": moment}
+
+    told = client.restore_table_to_point_in_time(**asked)
+
+    assert told["TableDescription"]["TableStatus"] == "CREATING"
+    assert client.get_item(TableName="copy", Key=key)["Item"]["text"] == {"S": "then"}
+    early = asked | {"TargetTableName": "early", "RestoreDateTime": datetime(2001, 1, 1, tzinfo=UTC)}
+    assert refused(client.restore_table_to_point_in_time, **early) == "InvalidRestoreTimeException"
+    off = {"PointInTimeRecoveryEnabled": False}
+    client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=off)
+    other = asked | {"TargetTableName": "other"}
+    assert (
+        refused(client.restore_table_to_point_in_time, **other) == "PointInTimeRecoveryUnavailableException"
+    )
