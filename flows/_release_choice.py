@@ -68,7 +68,7 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
             f"Release {kept} was deployed completely and did not help.", hint="Look for another cause."
         )
     if kept:
-        packages, reason = _packages(environment, history, kept)
+        packages, reason = sound_packages(environment, history, kept)
         if not packages:
             raise NoWayBack(f"Release {kept}, the target of this incident, cannot be used: {reason}.")
         return _target(kept, running, packages, look, (f"{kept} is the target of this incident",))
@@ -80,7 +80,7 @@ def choose_target(environment: Environment, to_release: str | None) -> Target:
                 f"Release {to_release} cannot be returned to: {judged.reason}.",
                 hint=_advice(choose(history, live, running).candidates),
             )
-        packages, reason = _packages(environment, history, to_release)
+        packages, reason = sound_packages(environment, history, to_release)
         if not packages:
             raise RecoveryRefused(
                 f"Release {to_release} cannot be returned to: {reason}.", hint="Choose another one."
@@ -96,7 +96,7 @@ def _first_sound(
     choice = choose(history, {function: code.sha256 for function, code in look.code.items()}, running)
     reasons = [f"{s.release}: {s.reason}" for s in choice.standings]
     for release in choice.candidates:
-        packages, reason = _packages(environment, history, release)
+        packages, reason = sound_packages(environment, history, release)
         reasons.append(f"{release}: {reason}")
         if packages:
             return _target(release, running, packages, look, tuple(reasons[-_MOST_REASONS:]))
@@ -107,7 +107,7 @@ def _first_sound(
     )
 
 
-def _packages(
+def sound_packages(
     environment: Environment, history: list[Deployment], release: str
 ) -> tuple[dict[str, Package], str]:
     """A release's packages when all are there and are the bytes that were proven; else none, and why."""

@@ -11,6 +11,7 @@ from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._push_rung import look_at_state, push_rung
+from flows._recreate_rung import recreate_rung
 from flows._release_rungs import release_rungs
 from flows._revert_rung import revert_rung
 from flows._unlock_rung import look_at_lock, unlock_rung
@@ -43,6 +44,7 @@ def recover(
     environment: Environment,
     release: ReleaseName | None = None,
     state_file: StateFile | None = None,
+    recreate: bool = False,
     rehearse: bool = False,
     request: Request = UNASKED,
 ) -> Outcome:
@@ -57,7 +59,9 @@ def recover(
        Terraform accepts the code without it. That ends it only where a proven release is live and whole.
     6. Else return to the last known-good release with its own infrastructure code, with
        other deployments kept out; else set the functions' code directly.
-    7. Prove it: no changes, no drift, live code, health, alarms.
+    7. As the last way, only if it is ticked and this is not production: destroy everything but secrets and make it
+       anew from the last proven release; two people must agree.
+    8. Prove it: no changes, no drift, live code, health, alarms.
 
     Source: runbook 001, scenario 2.
     Budget: 10 minutes.
@@ -67,6 +71,7 @@ def recover(
         release: What was deployed when it failed. Leave empty for the newest commit of the repository.
         state_file: Whole path of the `errored.tfstate` that the failed apply left on this host. Leave empty where
             Backstop ran that apply itself: it finds its own.
+        recreate: DANGER, data is lost: if nothing else helps, destroy the environment and make it anew.
         rehearse: Only say what would be done; nothing is changed.
         request: Who asks for it and why. Every field may stay empty.
     """
@@ -88,10 +93,17 @@ def recover(
             ),
             revert_rung(SCENARIO, environment, code_of),
             *release_rungs(SCENARIO, environment, None, freeze=True),
+            recreate_rung(SCENARIO, environment, asked=recreate),
         ],
         budget_seconds=PROMISE.seconds,
         parameters={
-            name: value for name, value in (("release", release), ("state_file", state_file)) if value
+            name: value
+            for name, value in (
+                ("release", release),
+                ("state_file", state_file),
+                ("recreate", "yes" if recreate else None),
+            )
+            if value
         },
     )
 

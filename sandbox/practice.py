@@ -57,6 +57,14 @@ PRACTICES: tuple[Practice, ...] = (
         environment="preprod",
         parameters={"run": "9019"},
     ),
+    Practice(
+        scenario="preprod-terraform-failure",
+        rung="recreate",
+        faults=("half-deployed", "function-changes-denied"),
+        environment="preprod",
+        parameters={"recreate": "yes"},
+        break_glass=True,
+    ),
     Practice(scenario="production-deploy-failure", rung="terraform", faults=("half-deployed",)),
     Practice(
         scenario="rollback-failure",

@@ -5,6 +5,7 @@ No secret is ever on a command line: other users of the machine can read it. Sec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,18 @@ def init(workspace: TerraformWorkspace) -> list[str]:
     )
 
 
-def plan(workspace: TerraformWorkspace, variables: Path, out: Path | None, *, lock: bool = True) -> list[str]:
-    """Plan with the release's variables; exit code 0 means no changes, 2 changes. `out` saves the plan."""
+def plan(
+    workspace: TerraformWorkspace,
+    variables: Path,
+    out: Path | None,
+    *,
+    lock: bool = True,
+    destroy: Sequence[str] | None = None,
+) -> list[str]:
+    """Plan with the release's variables; exit code 0 means no changes, 2 changes. `out` saves the plan.
+
+    With `destroy` it is a plan to destroy these addresses.
+    """
     files = [workspace.var_file] if workspace.var_file else []
     return _spell(
         workspace,
@@ -59,6 +70,8 @@ def plan(workspace: TerraformWorkspace, variables: Path, out: Path | None, *, lo
         lock_timeout=f"{workspace.lock_timeout_seconds}s" if lock else None,
         var_file=[*files, str(variables)],
         out=str(out) if out else None,
+        destroy=IsFlagged if destroy else None,
+        target=list(destroy) if destroy else None,
     )
 
 

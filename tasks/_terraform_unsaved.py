@@ -92,12 +92,8 @@ def push(environment: Environment, code: Path, waiting: UnsavedState) -> None:
     say(
         f"Saving the state that could not be saved: {waiting.version}, in place of {waiting.saved or 'nothing'}."
     )
-    folder, file = folder_of(environment), Path(waiting.file)
-    before = read_saved_state(environment, code)
-    if before:
-        kept = folder / f"state-before-{read_state(before).serial}.tfstate"
-        kept.touch(mode=0o600)
-        kept.write_text(before, encoding="utf-8")
+    file = Path(waiting.file)
+    keep_saved_state(environment, code)
     workspace = environment.lambda_platform.terraform
     held = read_state_lock(environment, code)
     ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
@@ -112,6 +108,15 @@ def push(environment: Environment, code: Path, waiting: UnsavedState) -> None:
         )
     if home_of(environment) in file.parents:
         file.rename(file.with_name(_PUSHED))
+
+
+def keep_saved_state(environment: Environment, code: Path) -> None:
+    """Keep a private copy of the saved state in the incident's folder."""
+    saved = read_saved_state(environment, code)
+    if saved:
+        kept = folder_of(environment) / f"state-before-{read_state(saved).serial}.tfstate"
+        kept.touch(mode=0o600)
+        kept.write_text(saved, encoding="utf-8")
 
 
 def is_put_away(file: Path) -> bool:

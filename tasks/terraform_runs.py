@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from blocks.environment import Environment
 from ledger.cases import current_case
@@ -17,23 +16,19 @@ from rules.errors import StepFailed
 from rules.names import commit_id, release_name
 from rules.outcomes import Effect
 from rules.plans import Change
-from rules.state_locks import Holder, StateLock
-from rules.terraform_diagnostics import Cause, as_error, deciding
+from rules.terraform_diagnostics import as_error
 from rules.terraform_imports import Import, as_blocks
-from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
+from rules.terraform_plans import TerraformPlan, beyond
 from tasks import _terraform_command as command
 from tasks._terraform_folders import folder_of, saved_plan
-from tasks._terraform_logged import judged, run_logged
-from tasks._terraform_process import TerraformRun
-from tasks._terraform_state import read_state_lock
+from tasks._terraform_logged import run_logged
+from tasks._terraform_saved import VARIABLES, applied, effect_of, planned, result_of
 from tasks._terraform_survivors import settle
-from tasks._terraform_unsaved import own_unsaved, push, refuse_beside_unsaved
+from tasks._terraform_unsaved import own_unsaved, push
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
 _READY = ".backstop-ready"
-_NEEDS_NO_LOCK = frozenset({Holder.OUR_DEAD, Holder.THIS_RECOVERY})
-"""Holders beside whom a plan may be made without taking the lock: nobody writes the state."""
 
 
 @probe(retries=2)
@@ -55,11 +50,11 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
         (code / _READY).touch()
     variables = {environment.lambda_platform.terraform.release_variable: release_name(release)}
     given = environment.lambda_platform.terraform.variables | variables
-    (code / _VARIABLES).write_text(json.dumps(given), encoding="utf-8")
+    (code / VARIABLES).write_text(json.dumps(given), encoding="utf-8")
     return code
 
 
-_VARIABLES, _IMPORTS = "backstop.tfvars.json", "backstop_imports.tf"
+_IMPORTS = "backstop_imports.tf"
 
 
 @probe(retries=2)
@@ -81,11 +76,11 @@ def plan_release(
     code = init_workspace.fn(environment, release, commit)
     settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
     (code / _IMPORTS).write_text(as_blocks(imports), encoding="utf-8")
-    planned = _planned(environment, code)
+    made = planned(environment, code)
     case = current_case.get()
     if case is None or case.rehearsal:
         saved_plan(environment).unlink(missing_ok=True)  # nobody will apply it, and it holds values in clear
-    return planned
+    return made
 
 
 @probe(retries=2)
@@ -98,14 +93,14 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
     workspace = environment.lambda_platform.terraform
     done = run_logged(
         environment,
-        command.plan(workspace, code / _VARIABLES, None),
+        command.plan(workspace, code / VARIABLES, None),
         code,
         workspace.timeout_seconds,
         locks=True,
     )
     if done.exit_code not in (0, 2):
         raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])
-    return _result(done, None)
+    return result_of(done, None)
 
 
 @action(subject="{release}")
@@ -128,11 +123,11 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
     if waiting:
         push(environment, code, waiting)
     if saved.exists():
-        done = _applied(environment, code)
+        done = applied(environment, code)
         if done is not None:
-            return _effect(release, done)
+            return effect_of(release, done)
         say("The saved plan is stale: planning again.")
-    fresh = _planned(environment, code)
+    fresh = planned(environment, code)
     if fresh.exit_code == 0:
         saved.unlink(missing_ok=True)
         told = (
@@ -145,70 +140,9 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
             f"Terraform would now do what was not agreed: {'; '.join(extra[:3])}.",
             hint="The world has drifted since the plan was made. Start again and look at the new plan.",
         )
-    done = _applied(environment, code)
+    done = applied(environment, code)
     if done is None:
         raise StepFailed(
             "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
         )
-    return _effect(release, done)
-
-
-def _planned(environment: Environment, code: Path) -> TerraformPlan:
-    refuse_beside_unsaved(environment, code)
-    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
-    saved.unlink(missing_ok=True)
-    lock = read_state_lock(environment, code)
-    done = _plan(environment, code, saved, lock)
-    first = deciding(done.diagnoses)
-    if first and first.lock and judged(environment, first.lock).holder in _NEEDS_NO_LOCK:
-        done = _plan(environment, code, saved, first.lock)  # we left it ourselves, in this very run
-    if done.exit_code not in (0, 2):
-        raise as_error("plan", done.diagnoses, done.text[-400:])
-    shown = None
-    if done.exit_code == 2:
-        argv = command.show(workspace, saved)
-        told = run_logged(environment, argv, code, workspace.timeout_seconds, keep_output=False)
-        if told.exit_code or not told.events:
-            raise as_error("read the plan", told.diagnoses, told.text[-400:])
-        shown = told.events[-1]
-    return _result(done, shown)
-
-
-def _plan(environment: Environment, code: Path, saved: Path, lock: StateLock | None) -> TerraformRun:
-    """Plan, without taking the lock where only a dead run of ours, or this recovery, holds it."""
-    found = judged(environment, lock) if lock else None
-    ours = found is not None and found.holder in _NEEDS_NO_LOCK
-    if found and ours:
-        say(f"{found.reason}: planning without the lock.")
-    workspace = environment.lambda_platform.terraform
-    argv = command.plan(workspace, code / _VARIABLES, saved, lock=not ours)
-    return run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
-
-
-def _applied(environment: Environment, code: Path) -> TerraformRun | None:
-    """Apply the saved plan; None when it is stale."""
-    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
-    held = read_state_lock(environment, code)
-    ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
-    argv = command.apply(workspace, saved, lock=not ours)
-    done = run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
-    first = deciding(done.diagnoses)
-    if done.exit_code and first and first.cause is Cause.STALE_PLAN:
-        saved.unlink(missing_ok=True)
-        return None
-    if done.exit_code:
-        raise as_error("apply the plan", done.diagnoses, done.text[-400:])
-    saved.unlink(missing_ok=True)  # it holds every value in clear, sensitive ones too
-    return done
-
-
-def _effect(release: str, done: TerraformRun) -> Effect:
-    made = [e["hook"]["resource"]["addr"] for e in done.events if e.get("type") == "apply_complete"]
-    return Effect(
-        subject=release, changed=bool(made), after=release, detail=f"changed {', '.join(made) or 'nothing'}"
-    )
-
-
-def _result(done: TerraformRun, shown: dict[str, Any] | None) -> TerraformPlan:
-    changes = read_changes(shown) if shown else planned_changes(done.events)
-    return TerraformPlan(exit_code=done.exit_code, changes=changes, drift=drifted(done.events))
+    return effect_of(release, done)

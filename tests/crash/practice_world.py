@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from ledger.attempts import OVER
 from ledger.database import forget_opened, open_ledger
-from ledger.models import StepRow
+from ledger.models import PlanRow, StepRow
 from rules.outcomes import Outcome
 from sandbox import damaged_data, faults, kit_reading, reading
 from sandbox.practice import Practice
@@ -88,8 +89,10 @@ class PracticeWorld:
 
     def twice(self) -> list[str]:
         with open_ledger(f"sqlite:///{self.home / 'ledger.db'}").reading() as session:
-            steps = session.scalars(select(StepRow).where(StepRow.result == "changed"))
-            done = Counter(f"{step.action} {step.subject}" for step in steps)
+            # A way that fails may be tried again after a death in it; the one that recovers does everything once.
+            kept = select(PlanRow.id).where(PlanRow.state.not_in(OVER))
+            changed = select(StepRow).where(StepRow.result == "changed", StepRow.plan_id.in_(kept))
+            done = Counter(f"{step.action} {step.subject}" for step in session.scalars(changed))
         return [effect for effect, times in done.items() if times > 1]
 
     def left_behind(self) -> list[str]:

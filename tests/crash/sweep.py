@@ -133,6 +133,6 @@ def survive(context: ForkServerContext, world: World, kill_at: int, wanted: obje
     assert again.outcome is not None
     assert world.ended_well(again.outcome), f"after «{where}»: {again.outcome}"
     assert world.state() == wanted, f"after a death at «{where}» the end state differs"
-    assert world.twice() == [], f"after a death at «{where}» something was done twice"
+    assert world.twice() == [], f"after a death at «{where}» something was done twice: {world.twice()}"
     assert world.left_behind() == [], f"after a death at «{where}» something was left behind"
     return where

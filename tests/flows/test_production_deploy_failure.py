@@ -13,7 +13,7 @@ from rules.errors import StepFailed
 from rules.outcomes import Ending
 from sandbox import breaking, faults
 from sandbox.world import Sandbox
-from tasks import terraform_runs
+from tasks import _terraform_saved, terraform_runs
 from tests.flows.broken_canary import Production, steps, with_terraform
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -66,7 +66,7 @@ def test_it_returns_whole_to_the_last_proven_release(half: Production) -> None:
 def test_nobody_deploys_meanwhile(half: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it applies, Terraform itself refuses a pipeline and shows which incident is at work."""
     refused: list[str] = []
-    applied = terraform_runs._applied
+    applied = _terraform_saved.applied
 
     def meanwhile(*arguments: object) -> object:
         with pytest.raises(StepFailed) as failed:
@@ -74,7 +74,7 @@ def test_nobody_deploys_meanwhile(half: Production, monkeypatch: pytest.MonkeyPa
         refused.append(failed.value.message)
         return applied(*arguments)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(terraform_runs, "_applied", meanwhile)
+    monkeypatch.setattr(terraform_runs, "applied", meanwhile)
 
     outcome = recover.fn(half.environment)
 

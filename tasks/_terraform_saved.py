@@ -1,0 +1,97 @@
+"""Saved plans: made, read, and applied as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from blocks.environment import Environment
+from rules.outcomes import Effect
+from rules.state_locks import Holder, StateLock
+from rules.terraform_diagnostics import Cause, as_error, deciding
+from rules.terraform_plans import TerraformPlan, drifted, planned_changes, read_changes
+from tasks import _terraform_command as command
+from tasks._terraform_folders import saved_plan
+from tasks._terraform_logged import judged, run_logged
+from tasks._terraform_process import TerraformRun
+from tasks._terraform_state import read_state_lock
+from tasks._terraform_unsaved import refuse_beside_unsaved
+from tasks.kinds import say
+
+VARIABLES = "backstop.tfvars.json"
+"""The file of the release's variables, beside the code."""
+
+_NEEDS_NO_LOCK = frozenset({Holder.OUR_DEAD, Holder.THIS_RECOVERY})
+"""Holders beside whom a plan may be made without taking the lock: nobody writes the state."""
+
+
+def planned(environment: Environment, code: Path, *, destroy: Sequence[str] | None = None) -> TerraformPlan:
+    """Plan and save the plan; with `destroy`, a plan to destroy these addresses and nothing else.
+
+    Raises:
+        TransientFailure: throttling, a 5xx answer, a lost connection.
+        StepFailed: anything else that Terraform says, or a state of ours waits to be saved.
+    """
+    refuse_beside_unsaved(environment, code)
+    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
+    saved.unlink(missing_ok=True)
+    lock = read_state_lock(environment, code)
+    done = _plan(environment, code, saved, lock, destroy)
+    first = deciding(done.diagnoses)
+    if first and first.lock and judged(environment, first.lock).holder in _NEEDS_NO_LOCK:
+        done = _plan(environment, code, saved, first.lock, destroy)  # we left it ourselves, in this very run
+    if done.exit_code not in (0, 2):
+        raise as_error("plan", done.diagnoses, done.text[-400:])
+    shown = None
+    if done.exit_code == 2:
+        argv = command.show(workspace, saved)
+        told = run_logged(environment, argv, code, workspace.timeout_seconds, keep_output=False)
+        if told.exit_code or not told.events:
+            raise as_error("read the plan", told.diagnoses, told.text[-400:])
+        shown = told.events[-1]
+    return result_of(done, shown)
+
+
+def _plan(
+    environment: Environment, code: Path, saved: Path, lock: StateLock | None, destroy: Sequence[str] | None
+) -> TerraformRun:
+    """Plan, without taking the lock where only a dead run of ours, or this recovery, holds it."""
+    found = judged(environment, lock) if lock else None
+    ours = found is not None and found.holder in _NEEDS_NO_LOCK
+    if found and ours:
+        say(f"{found.reason}: planning without the lock.")
+    workspace = environment.lambda_platform.terraform
+    argv = command.plan(workspace, code / VARIABLES, saved, lock=not ours, destroy=destroy)
+    return run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
+
+
+def applied(environment: Environment, code: Path) -> TerraformRun | None:
+    """Apply the saved plan; None when it is stale."""
+    workspace, saved = environment.lambda_platform.terraform, saved_plan(environment)
+    held = read_state_lock(environment, code)
+    ours = held is not None and judged(environment, held).holder is Holder.THIS_RECOVERY
+    argv = command.apply(workspace, saved, lock=not ours)
+    done = run_logged(environment, argv, code, workspace.timeout_seconds, locks=not ours)
+    first = deciding(done.diagnoses)
+    if done.exit_code and first and first.cause is Cause.STALE_PLAN:
+        saved.unlink(missing_ok=True)
+        return None
+    if done.exit_code:
+        raise as_error("apply the plan", done.diagnoses, done.text[-400:])
+    saved.unlink(missing_ok=True)  # it holds every value in clear, sensitive ones too
+    return done
+
+
+def effect_of(release: str, done: TerraformRun) -> Effect:
+    """What an apply changed."""
+    made = [e["hook"]["resource"]["addr"] for e in done.events if e.get("type") == "apply_complete"]
+    return Effect(
+        subject=release, changed=bool(made), after=release, detail=f"changed {', '.join(made) or 'nothing'}"
+    )
+
+
+def result_of(done: TerraformRun, shown: dict[str, Any] | None) -> TerraformPlan:
+    """What a plan found out; `shown` is the saved plan as JSON."""
+    changes = read_changes(shown) if shown else planned_changes(done.events)
+    return TerraformPlan(exit_code=done.exit_code, changes=changes, drift=drifted(done.events))
