@@ -10,6 +10,7 @@ Runbook source: 000 «Credentials exposed in artifacts».
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -38,6 +39,30 @@ def _token(name: str, needles: str, prefix: str, body: str, least: int, before: 
 _ALNUM, _WORD, _HEX = "[A-Za-z0-9]", "[A-Za-z0-9_-]", "[a-f0-9]"
 _START = r"(?<![A-Za-z0-9])"
 
+_SERVICES = r"""
+    1password:ops_eyJ:200 airtable:pat[A-Za-z0-9]{14}\.:60 alibaba:LTAI:12 brevo:xkeysib-:60 cloudflare:v1\.0-:150
+    contentful:CFPAT-:40 doppler:dp\.(?:pt|ct|st|sa|scim|audit)\.:40 duffel:duffel_(?:test|live)_:40
+    dynatrace:dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.:60 easypost:EZ[AT]K:50 figma:fig[dou]r?_:38 fly:fm[12]r?_:100
+    fly:fo1_:40 flutterwave:FLWSECK_TEST-:12 frameio:fio-u-:60 heroku:HRKU-:36 netlify:nfp_:36
+    octopus:API-[A-Z0-9]{25}:1
+    openshift:sha256~:40 perplexity:pplx-:40 planetscale:pscale_(?:tkn|oauth|pw)_:32 prefect:pn[ub]_:36 pulumi:pul-:40
+    readme:rdme_:60 replicate:r8_:37 scalingo:tk-us-:40 shippo:shippo_(?:live|test)_:40 sourcegraph:sgp_:40
+    square:sq0(?:atp|csp)-:22 supabase:sbp_:40 tailscale:tskey-:20 typeform:tfp_:40 xai:xai-:70 yandex:AQVN:35
+    gitlab:gl(?:dt|rt|ptt|ft|cbt|soat|agent|imt|oas|ffct)-:15 slack:xoxe\.xox[bp]-:40
+"""
+"""A service, the prefix of its tokens, how many characters (letters, digits, `_`, `-`, `.`) follow at least."""
+
+
+def _services() -> Iterator[Shape]:
+    for row in _SERVICES.split():
+        service, rest = row.split(":", 1)
+        prefix, _, least = rest.rpartition(":")
+        anchor = f"{prefix}[A-Za-z0-9_.-]{{{min(int(least), 5)}}}"
+        needle = re.match(r"[a-z0-9_~-]*", prefix.lower())
+        pattern = re.compile(f"{_START}{prefix}[A-Za-z0-9_.-]{{{least},}}")
+        yield Shape(f"{service}-token", (needle.group() if needle else "",), pattern, anchor, breaks=True)
+
+
 SHAPES: tuple[Shape, ...] = (
     _shape(
         "private-key",
@@ -51,13 +76,13 @@ SHAPES: tuple[Shape, ...] = (
         "://",
         # The password of a URL; up to the last @ before the host, because people forget to escape theirs.
         r"://[^\s:/@\"'<>]{0,200}:(?P<secret>(?!\[redacted:)[^\s/\"'<>]{1,300})@",
-        r"://[^\s/\"'<>]+@",
+        r"""://[^\s/"'<>]+@""",
     ),
     _shape(
         "token",
         "://",
         r"https?://(?P<secret>[^\s:/@\"'<>\[]{20,300})@",
-        r"://[^\s/\"'<>]+@",
+        r"""://[^\s/"'<>]+@""",
         re.IGNORECASE,
     ),
     _token("aws-key-id", "akia asia abia acca", "(?:AKIA|ASIA|ABIA|ACCA)", "[A-Z0-9]", 16),
@@ -131,6 +156,7 @@ SHAPES: tuple[Shape, ...] = (
     _token("mailgun-key", "key-", "key-", _HEX, 32, _START),
     _token("twilio-key", "sk", "SK", _HEX, 32, r"(?<![A-Za-z0-9_])"),
     _token("telegram-token", ":aa", "[0-9]{8,10}:AA", _WORD, 33, _START),
+    *_services(),
     _token("age-key", "age-secret-key-1", "AGE-SECRET-KEY-1", "[A-Z0-9]", 58, _START),
 )
 
