@@ -162,9 +162,10 @@ def _cell_value(text: str, after: int, name: str) -> tuple[int, int] | None:
     if cell is None or text.startswith("[redacted:", cell.end()) or _PLACEHOLDER.match(text, cell.end()):
         return None
     end = _CELL_END.search(text, cell.end(), cell.end() + 2000)
-    if end is None or _HARMLESS.match(text[cell.end() : end.start()]):
-        return None
-    return cell.end(), end.start()
+    value = text[cell.end() : end.start()] if end else ""
+    if not value or value.isalpha() or any(sign.isspace() for sign in value) or _HARMLESS.match(value):
+        return None  # a neighbouring column, as in a table of tests: words
+    return cell.end(), cell.end() + len(value)
 
 
 def _closing(text: str, begin: int, quote: str) -> int:

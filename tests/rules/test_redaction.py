@@ -81,6 +81,7 @@ KEPT = [
     "token=None password='' secret=${DB_PASSWORD} --token $TOKEN",
     "10.20.30.40:5432 version 1.12.345 took 12.345678 s",
     "StateLockReleaseOfTheTerraformRunHandler",
+    "| test_reads_the_password | failed | the key was refused |",
     "set_function_code prod-sentiment-ingestion: changed, v12 → v11",
 ]
 
