@@ -49,7 +49,7 @@ def _write_clean(path: Path, megabytes: int) -> None:
     import random
     import uuid
 
-    chance, number = random.Random(1), 0  # noqa: S311 - made-up log lines
+    chance, number = random.Random(1), 0  # noqa: S311 - invented log lines
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < megabytes * 1_000_000:
             number += 1
