@@ -1,6 +1,7 @@
 """What a runbook promises of each scenario: how bad it is, whether it recovers by itself, within what time.
 
-Source: runbook 001 «Quick Reference» and «Escalation Matrix»; where it names no time or is silent, ours, and said so.
+Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference»; where these name no time or are
+silent, ours, and said so.
 """
 
 from __future__ import annotations
@@ -43,5 +44,7 @@ PROMISES: dict[str, Promise] = {
     "stale-terraform-lock": Promise(severity=Severity.MEDIUM, seconds=300, ours=_NO_ROW),
     "stuck-alarm": Promise(severity=Severity.MEDIUM, seconds=600, ours=_NO_ROW),
     "stuck-workflow": Promise(severity=Severity.MEDIUM, seconds=600, ours=_NO_ROW),
+    "hung-process": Promise(severity=Severity.LOW, seconds=300, ours=_NO_TIME),
+    "wrong-queue-publish": Promise(severity=Severity.MEDIUM, seconds=600, automatic=False, ours=_NO_TIME),
     "unreadable-secret": Promise(severity=Severity.HIGH, seconds=300, ours=_NO_ROW),
 }

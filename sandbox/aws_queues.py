@@ -1,12 +1,14 @@
 """Where moto's SQS differs from AWS in ways that matter to somebody who takes single messages out, put right.
 
 moto looks at every message for every call (10,000 cannot be swept), lets two callers delete the same message twice,
-deletes by a receipt handle that is out of date, and forgets a deduplication id once its message is gone.
+deletes by a receipt handle that is out of date, forgets a deduplication id once its message is gone, numbers a FIFO
+queue's messages at random, and does not give them group by group.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import threading
 import time
@@ -67,6 +69,7 @@ class _Shelf:
         self.by_id = {message.id: message for message in messages}
         self.by_handle: dict[str, Any] = {}
         self.deduplicated: dict[str, float] = {}
+        self.sequence = 0
 
     def __iter__(self) -> Iterator[Any]:
         return iter(list(self.by_id.values()))
@@ -123,7 +126,7 @@ def _set_shelf(self: Any, messages: Iterable[Any]) -> None:
     before = self.__dict__.get("shelf")
     shelf = self.__dict__["shelf"] = _Shelf(messages)
     if before is not None:
-        shelf.deduplicated = before.deduplicated
+        shelf.deduplicated, shelf.sequence = before.deduplicated, before.sequence
 
 
 def _is_visible(message: Any, now: float) -> bool:
@@ -138,6 +141,9 @@ def _add_message(self: Any, message: Any) -> None:
             if now - shelf.deduplicated.get(message.deduplication_id, 0.0) < REMEMBERED_SECONDS:
                 return
             shelf.deduplicated[message.deduplication_id] = now
+        if self.fifo_queue:
+            shelf.sequence += 1
+            message.sequence_number = f"{shelf.sequence:020}"
         shelf.append(message)
         self._messages_lock.notify_all()
 
@@ -180,13 +186,14 @@ def _receive_message(
 
 def _take(queue: Any, count: int, visibility_timeout: int) -> list[Any]:
     """Up to `count` visible messages; what was received too often goes to the dead-letter queue in passing."""
-    shelf, now, taken, dead = queue._messages, time.time() * 1000, [], []  # noqa: SLF001 - our own shelf
+    shelf, now = queue._messages, time.time() * 1000  # noqa: SLF001 - our own shelf
+    taken: list[Any] = []
+    dead: list[Any] = []
     most = queue.redrive_policy["maxReceiveCount"] if queue.dead_letter_queue and queue.redrive_policy else 0
     queue._pending_messages = {m for m in queue.pending_messages if not _is_visible(m, now)}  # noqa: SLF001 - no hook
-    busy = {message.group_id for message in queue.pending_messages} if queue.fifo_queue else set()
-    for message in shelf.by_id.values():
-        if not _is_visible(message, now) or (queue.fifo_queue and message.group_id in busy):
-            continue
+    for message in _in_turn(queue, (m for m in shelf.by_id.values() if _is_visible(m, now))):
+        if len(taken) >= count:
+            break
         if most and message.approximate_receive_count >= most:
             dead.append(message)
             continue
@@ -194,12 +201,22 @@ def _take(queue: Any, count: int, visibility_timeout: int) -> list[Any]:
         shelf.by_handle[message.receipt_handle] = message
         queue.pending_messages.add(message)
         taken.append(message)
-        if len(taken) >= count:
-            break
     for message in dead:
         shelf.remove(message)
         queue.dead_letter_queue._messages.append(message)  # noqa: SLF001 - our own shelf
     return taken
+
+
+def _in_turn(queue: Any, visible: Iterable[Any]) -> Iterable[Any]:
+    """A FIFO queue gives as many of one group as there are, then of the next; none of a group that is in flight."""
+    if not queue.fifo_queue:
+        return visible
+    busy = {message.group_id for message in queue.pending_messages}
+    groups: dict[str, list[Any]] = {}
+    for message in visible:
+        if message.group_id not in busy:
+            groups.setdefault(message.group_id, []).append(message)
+    return itertools.chain.from_iterable(groups.values())
 
 
 def _change_message_visibility(

@@ -55,7 +55,9 @@ def hang_a_run(sandbox: Sandbox, environment: str) -> None:
     place = _place(sandbox, environment)
     kit_runs.start(place, HUNG_RUN, "--count", "10", "--misbehave", "ignore-term")
     kit_runs.wait_until_published(place, HUNG_RUN, 10)
-    sandbox.wait_for(lambda: len(kit_runs.processes_of(HUNG_RUN)) == 3, "the run and what it started hang")
+    sandbox.wait_for(
+        lambda: len(kit_runs.processes_of(place, HUNG_RUN)) == 3, "the run and what it started hang"
+    )
 
 
 def _consume(place: KitPlace, queue: str) -> None:

@@ -36,7 +36,7 @@ def read(home: Home) -> KitReading:
             for name, messages in held.items()
         },
         hidden={name: sum(not m.visible for m in messages) for name, messages in held.items()},
-        alive=tuple(run for run in runs if processes_of(run)),
+        alive=tuple(run for run in runs if processes_of(place, run)),
         locks=tuple(sorted(path.name for path in (place.folder / "locks").glob("*.lock"))),
         runs=runs,
     )

@@ -49,13 +49,14 @@ def wait_until_published(place: KitPlace, run_id: str, count: int, seconds: floa
         time.sleep(0.05)
 
 
-def processes_of(run_id: str) -> list[psutil.Process]:
-    """Every process of this machine that belongs to a run, wherever it went; zombies are not among them."""
+def processes_of(place: KitPlace, run_id: str) -> list[psutil.Process]:
+    """Every process that belongs to a run of this sandbox, whoever its parent is; zombies are not among them."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             started = process.environ().get(RUN_VARIABLE) == run_id
             ours = started or {"sandbox.test_kit", "--run-id", run_id} <= set(process.cmdline())
+            ours = ours and Path(process.cwd()).is_relative_to(place.folder)
             if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
@@ -63,9 +64,10 @@ def processes_of(run_id: str) -> list[psutil.Process]:
 
 def end_runs(home: Home) -> None:
     """Kill what is left of every run."""
-    for record in KitPlace(home).artifacts.glob("*/run.json"):
+    place = KitPlace(home)
+    for record in place.artifacts.glob("*/run.json"):
         with contextlib.suppress(ValueError):
-            for process in processes_of(json.loads(record.read_text(encoding="utf-8"))["run_id"]):
+            for process in processes_of(place, json.loads(record.read_text(encoding="utf-8"))["run_id"]):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
 
@@ -87,6 +89,8 @@ def reset_folders(home: Home, moment: str) -> None:
     kept = _kept(place, moment)
     for folder in (place.folder, place.copies):
         shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_file():
+            folder.unlink()
         if (kept / folder.name).exists():
             shutil.copytree(kept / folder.name, folder, symlinks=True)
 

@@ -106,5 +106,12 @@ PRACTICES: tuple[Practice, ...] = (
         environment="preprod",
         parameters={"secret": "preprod/sentiment/dashboard-api-key"},
     ),
+    Practice(
+        scenario="wrong-queue-publish",
+        rung="remove",
+        faults=("wrong-queue",),
+        environment="qa",
+        parameters={"send_on_to_right_queue": "true"},
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

@@ -52,19 +52,19 @@ def test_it_hangs_in_each_way(qa: KitPlace, qa_sandbox: Sandbox, way: str) -> No
     run = kit_runs.start(qa, "run-1", "--count", "10", "--misbehave", way)
     kit_runs.wait_until_published(qa, "run-1", 10)
     wanted = 2 if way == "zombie" else 3
-    qa_sandbox.wait_for(lambda: len(kit_runs.processes_of("run-1")) >= wanted, "it has its processes")
+    qa_sandbox.wait_for(lambda: len(kit_runs.processes_of(qa, "run-1")) >= wanted, "it has its processes")
     spans = (qa.artifacts / "run-1" / "spans.jsonl").read_text()
     assert not spans.endswith("\n")
 
     run.send_signal(signal.SIGTERM)
     run.wait(timeout=10)
 
-    left = kit_runs.processes_of("run-1")
+    left = kit_runs.processes_of(qa, "run-1")
     assert left
     assert kit_reading.read(qa.home).locks == ("orders.lock",)
     kit_runs.end_runs(qa.home)
     psutil.wait_procs(left, timeout=5)
-    assert kit_runs.processes_of("run-1") == []
+    assert kit_runs.processes_of(qa, "run-1") == []
 
 
 def test_its_secrets_stand_in_its_artifacts_unless_redacted(qa: KitPlace) -> None:

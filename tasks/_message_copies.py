@@ -1,0 +1,142 @@
+"""Copies of the messages that were taken out of a queue: encrypted, whole before anything is deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from blocks.aws_errors import translated
+from blocks.environment import Environment
+from rules.errors import StepFailed
+from rules.values import Frozen
+
+_SUFFIX = ".messages"
+
+
+class Attribute(Frozen):
+    """One message attribute; `value` is base64 where the type is Binary."""
+
+    type: str
+    value: str
+
+
+class Copy(Frozen):
+    """One message, complete enough to be sent again."""
+
+    id: str
+    queue: str
+    body: str
+    attributes: dict[str, Attribute] = {}
+    group: str = ""
+    deduplication: str = ""
+    trace: str = ""
+    """Its X-Ray header."""
+    sent_at: float = 0.0
+    sequence: str = ""
+
+
+class Copies:
+    """The copies that one run's recovery makes in an environment."""
+
+    def __init__(self, environment: Environment, run_id: str) -> None:
+        store = environment.test_kit.copies
+        try:
+            self._cipher = Fernet(store.key.read(environment.aws).get_secret_value().encode())
+        except ValueError:
+            raise StepFailed(
+                f"The secret in {store.key} is no Fernet key.",
+                hint="Store one there, made by `cryptography.fernet.Fernet.generate_key()`.",
+            ) from None
+        self._folder: _Directory | _Bucket = (
+            _Directory(Path(store.directory).expanduser() / environment.name / run_id)
+            if store.directory
+            else _Bucket(environment, store.bucket or "", f"{store.prefix}/{environment.name}/{run_id}")
+        )
+
+    def keep(self, messages: Iterable[Copy]) -> None:
+        """Keep messages; when this returns they are safe. Keeping the same ones again changes nothing."""
+        found = sorted(messages, key=lambda message: message.id)
+        if not found:
+            return
+        name = hashlib.sha256("\n".join(message.id for message in found).encode()).hexdigest()[:32]
+        text = "\n".join(message.model_dump_json() for message in found)
+        self._folder.write(f"{name}{_SUFFIX}", self._cipher.encrypt(text.encode()))
+
+    def all(self) -> dict[str, Copy]:
+        """Every kept message by its id, in the order in which they were sent.
+
+        Raises:
+            StepFailed: a copy cannot be read with this key.
+        """
+        found: dict[str, Copy] = {}
+        for name, data in self._folder.read():
+            try:
+                lines = self._cipher.decrypt(data).decode().splitlines()
+            except InvalidToken:
+                raise StepFailed(
+                    f"The copy {name} cannot be read with the key in hand.",
+                    hint="The key was changed since: give back the one that it was encrypted with.",
+                ) from None
+            for line in lines:
+                copy = Copy.model_validate(json.loads(line))
+                found[copy.id] = copy
+        return dict(sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0])))
+
+
+class _Directory:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, data: bytes) -> None:
+        """All of it under its name, on the disk, for this user only; or nothing."""
+        draft = self._folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._folder / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise StepFailed(
+                f"A copy could not be kept in {self._folder}: {error.strerror}.",
+                hint="Nothing is deleted without a copy. Make room, or name another place for copies.",
+            ) from error
+
+    def read(self) -> Iterator[tuple[str, bytes]]:
+        """Every copy."""
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            yield path.name, path.read_bytes()
+
+
+class _Bucket:
+    def __init__(self, environment: Environment, bucket: str, prefix: str) -> None:
+        self._s3, self._bucket, self._prefix = environment.aws.client("s3"), bucket, prefix
+
+    def write(self, name: str, data: bytes) -> None:
+        """One object; S3 has all of it when it answers."""
+        with translated("keep a copy of messages"):
+            self._s3.put_object(
+                Bucket=self._bucket, Key=f"{self._prefix}/{name}", Body=data, ServerSideEncryption="AES256"
+            )
+
+    def read(self) -> Iterator[tuple[str, bytes]]:
+        """Every copy."""
+        with translated("read the copies of messages"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=f"{self._prefix}/"
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield (
+                        entry["Key"],
+                        self._s3.get_object(Bucket=self._bucket, Key=entry["Key"])["Body"].read(),
+                    )

@@ -1,0 +1,103 @@
+"""What a sweep of a queue writes down on this host, so that a run after its death finishes it.
+
+Held messages: their receipt handles, so that nobody waits for what a dead run hid. Sent batches: the intent before, the
+result after. What was accounted for: so that nothing is searched twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from blocks.settings import settings
+
+
+class QueueJournal:
+    """The notes of one run's recovery in one environment."""
+
+    def __init__(self, environment: str, run_id: str) -> None:
+        self._folder = settings().home / "queues" / environment / run_id
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._writing = threading.Lock()
+
+    def hold(self, queue: str, handles: Iterable[str]) -> None:
+        """Note that we hide these. The process may die; only a dead machine loses it, and its holds run out."""
+        self._append(self._holds(queue), ({"handle": handle} for handle in handles), safe=False)
+
+    def held(self, queue: str) -> list[str]:
+        """The handles that a dead run may still hide."""
+        return [str(line["handle"]) for line in self._lines(self._holds(queue))]
+
+    def released(self, queue: str) -> None:
+        """Note that nothing is hidden any more."""
+        self._holds(queue).unlink(missing_ok=True)
+
+    def account(self, queue: str, facts: Mapping[str, Any]) -> None:
+        """Note what a finished search of a queue found."""
+        self._append(self._folder / "accounts.jsonl", [{"queue": queue, **facts}], safe=True)
+
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """The newest finished search of each queue."""
+        return {str(line["queue"]): line for line in self._lines(self._folder / "accounts.jsonl")}
+
+    def sending(self, ids: Iterable[str], total: int) -> None:
+        """Note that these are about to be sent, and how many messages the target held before."""
+        self._append(self._folder / "moves.jsonl", [{"sending": sorted(ids), "total": total}], safe=True)
+
+    def sent(self, ids: Iterable[str]) -> None:
+        """Note that these were sent."""
+        self._append(self._folder / "moves.jsonl", [{"sent": sorted(ids)}], safe=True)
+
+    def uncertain(self, ids: Iterable[str]) -> None:
+        """Note that nobody can tell any more whether these were sent."""
+        self._append(self._folder / "moves.jsonl", [{"uncertain": sorted(ids)}], safe=True)
+
+    def moves(self) -> Moves:
+        """Where each message that was sent on stands."""
+        moves = Moves()
+        for line in self._lines(self._folder / "moves.jsonl"):
+            for one in line.get("sending", ()):
+                moves.pending[one] = int(line["total"])
+            for state, known in (("sent", moves.sent), ("uncertain", moves.uncertain)):
+                for one in line.get(state, ()):
+                    moves.pending.pop(one, None)
+                    known.add(one)
+        return moves
+
+    def _holds(self, queue: str) -> Path:
+        return self._folder / f"{queue.rpartition('/')[2]}.holds.jsonl"
+
+    def _append(self, path: Path, lines: Iterable[Mapping[str, Any]], *, safe: bool) -> None:
+        text = "".join(json.dumps(dict(line)) + "\n" for line in lines)
+        if not text:
+            return
+        with self._writing, path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            if safe:
+                file.flush()
+                os.fsync(file.fileno())
+
+    @staticmethod
+    def _lines(path: Path) -> list[dict[str, Any]]:
+        if not path.exists():
+            return []
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue  # cut off by the death that we recover from
+        return found
+
+
+class Moves:
+    """Ids of messages: sent, begun to be sent by a run that died (with the target's total before), not to be told."""
+
+    def __init__(self) -> None:
+        self.sent: set[str] = set()
+        self.pending: dict[str, int] = {}
+        self.uncertain: set[str] = set()
