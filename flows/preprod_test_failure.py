@@ -36,7 +36,6 @@ ENDS_SECONDS = 60.0
 RERUN, ATTEMPT, SELECTOR = "rerun", "attempt", "selector:"
 """Names of the facts in the plan."""
 
-
 RunNumber = Annotated[int, Field(gt=0)]
 ArtifactName = Annotated[str, Field(max_length=200)]
 Minutes = Annotated[int, Field(ge=1, le=120)]
