@@ -10,6 +10,7 @@ from functools import partial
 
 from blocks.environment import Environment
 from flows._ladder import Rung, Snapshot
+from flows._preparation import prepare_likely
 from flows._release_choice import Target, choose_target
 from flows._release_memory import remember
 from flows._watching import Wanted, watch
@@ -70,7 +71,13 @@ def release_rungs(
 
 
 def _decide_terraform(scenario: str, environment: Environment, to_release: str | None) -> Plan:
-    target = choose_target(environment, to_release)
+    chosen: list[Target] = []
+    at_once: list[Callable[[], None]] = [
+        lambda: chosen.append(choose_target(environment, to_release)),
+        partial(prepare_likely, environment, to_release),
+    ]
+    in_parallel(at_once)
+    [target] = chosen
     commit = commit_of(environment.lambda_platform.terraform, target.release)
     planned = plan_release(environment, target.release, commit)
     _refuse_blind_or_wide(target, planned)

@@ -49,7 +49,7 @@ def deploy(
     """
     began = time.monotonic()
     folder = home.path / "run" / "pipeline" / place.name
-    _check_out(home, release, folder)
+    check_out(home, release, folder)
     where = folder / "infrastructure"
     variables = {
         **os.environ,
@@ -88,7 +88,8 @@ def _moment(created: str) -> float:
     return datetime.strptime(created, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
 
 
-def _check_out(home: Home, release: str, folder: Path) -> None:
+def check_out(home: Home, release: str, folder: Path) -> None:
+    """A release's files, in a folder that holds nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for arguments in (

@@ -45,7 +45,7 @@ class Preprod:
     def checked_out(self, release: str) -> Path:
         """A release's infrastructure code, initialised as the pipeline does."""
         folder = self.sandbox.home.path / "run" / "pipeline" / "preprod"
-        deploying._check_out(self.sandbox.home, release, folder)
+        deploying.check_out(self.sandbox.home, release, folder)
         where = folder / "infrastructure"
         self.terraform(where, "init", "-input=false", "-backend-config=backend-preprod.hcl")
         return where

@@ -24,7 +24,7 @@ NAME = "prod-sentiment-dashboard"
 
 def workspace(box: Sandbox, release: int = 2) -> tuple[Path, dict[str, str]]:
     """A checked-out, initialised configuration of prod, and the environment to run Terraform in."""
-    deploying._check_out(box.home, box.release(release), box.home.path / "run" / "pipeline" / "prod")
+    deploying.check_out(box.home, box.release(release), box.home.path / "run" / "pipeline" / "prod")
     folder = box.home.path / "run" / "pipeline" / "prod" / "infrastructure"
     variables = {**os.environ, **box.variables(), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     init = [box.terraform, "init", "-input=false", "-backend-config=backend-prod.hcl"]
