@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rules.outcomes import Check, Verdict
+from rules.stray_messages import QueueState
 from rules.values import Frozen
 
 _HOST = re.compile(
@@ -55,6 +56,14 @@ def judge_queue_setting(variable: str, configured: str, place: Place) -> Check:
     if configured not in place.targets:
         return told(Verdict.FAIL, f"test runs do not publish to {queue}: {offer}")
     return told(Verdict.PASS, f"{queue} is meant for test runs")
+
+
+def judge_target(state: QueueState) -> Check:
+    """Whether the queue that tests publish to is there."""
+    name = f"queue {state.name}"
+    if not state.exists:
+        return Check(name=name, verdict=Verdict.FAIL, reason="it does not exist", wanted="exists")
+    return Check(name=name, verdict=Verdict.PASS, reason=f"it holds {state.total} messages")
 
 
 def judge_account(variable: str, configured: str, seen: str, place: Place) -> Check:
@@ -114,7 +123,7 @@ def judge_committed(what: str, tracked: Sequence[str] | None) -> Check:
     return Check(name=name, verdict=Verdict.PASS, reason="nothing is committed")
 
 
-def judge_out(run_id: str, taken: bool) -> Check:
+def judge_out(run_id: str, *, taken: bool) -> Check:
     """Whether the folder of the next run is its own."""
     if not run_id:
         return Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from sandbox.kit_runs import processes_of
@@ -14,7 +15,8 @@ class KitReading:
     """Everything of qa that a recovery may touch."""
 
     queues: dict[str, list[tuple[str, str, str]]]
-    """What each queue holds: message id, body, group. In order; ids are left out where tests publish."""
+    """What each queue holds: message id, body, group. In order; where tests publish only the order's name is told, the
+    rest is drawn anew by each run."""
     hidden: dict[str, int]
     """How many messages of each queue nobody can receive now."""
     alive: tuple[str, ...]
@@ -32,7 +34,7 @@ def read(home: Home) -> KitReading:
     targets = (INTAKE, INTAKE_FIFO)
     return KitReading(
         queues={
-            name: [("" if name in targets else m.id, m.body, m.group) for m in _ordered(name, messages)]
+            name: [_told(m, drawn=name in targets) for m in _ordered(name, messages)]
             for name, messages in held.items()
         },
         hidden={name: sum(not m.visible for m in messages) for name, messages in held.items()},
@@ -40,6 +42,12 @@ def read(home: Home) -> KitReading:
         locks=tuple(sorted(path.name for path in (place.folder / "locks").glob("*.lock"))),
         runs=runs,
     )
+
+
+def _told(message: Kept, *, drawn: bool) -> tuple[str, str, str]:
+    if drawn:
+        return "", str(json.loads(message.body)["order"]), message.group
+    return message.id, message.body, message.group
 
 
 def _ordered(queue: str, messages: list[Kept]) -> list[Kept]:

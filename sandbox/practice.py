@@ -113,5 +113,12 @@ PRACTICES: tuple[Practice, ...] = (
         environment="qa",
         parameters={"send_on_to_right_queue": "true"},
     ),
+    Practice(
+        scenario="hung-process",
+        rung="end",
+        faults=("finished-run", "hung-run"),
+        environment="qa",
+        parameters={"run": "run-hung"},
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

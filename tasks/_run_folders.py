@@ -31,6 +31,8 @@ class RunRecord(Frozen):
     lock: str = ""
     """Its lock file, below the kit's folder."""
     settings: dict[str, str] = {}
+    exit_code: int | None = None
+    """None: it has not ended, or does not tell."""
 
     @property
     def root(self) -> Root | None:
@@ -39,13 +41,16 @@ class RunRecord(Frozen):
 
 
 def run_folder(environment: Environment, run_id: str) -> Path:
-    """The folder of a run.
+    """The folder of a run, where it was set aside too.
 
     Raises:
         RecoveryRefused: there is none, or it leads somewhere else.
     """
     artifacts = Path(environment.test_kit.artifacts).expanduser()
     folder = artifacts / run_id
+    aside = artifacts / ASIDE / run_id
+    if not folder.exists() and aside.is_dir() and not aside.is_symlink():
+        return aside
     if folder.is_symlink() or not folder.is_dir():
         known = [path.name for path in newest_first(environment)]
         raise RecoveryRefused(
@@ -77,6 +82,7 @@ def read_record(folder: Path) -> RunRecord:
             host=str(told.get("host", "")),
             began=_moment(told.get("began")),
             lock=str(told.get("lock", "")),
+            exit_code=int(told["exit_code"]) if told.get("exit_code") is not None else None,
             settings={str(name): str(value) for name, value in told.get("settings", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     asked = runs.Asked(
         case=given.case,
         out=given.out,
-        run_id=given.run_id or runs.new_run_id(),
+        run_id=given.run_id or os.environ.get("ITK_RUN_ID", "") or runs.new_run_id(),
         count=given.count,
         misbehave=given.misbehave,
         redact=given.redact,

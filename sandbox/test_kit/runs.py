@@ -67,7 +67,8 @@ def run(asked: Asked) -> int:
     os.environ["ITK_RUN_ID"] = asked.run_id
     artifacts = Artifacts(asked.out)
     settings = {name: value for name, value in os.environ.items() if name.startswith("ITK_")}
-    artifacts.run({**who, "case": asked.case, "began": time.time(), "lock": str(lock), "settings": settings})
+    facts = {**who, "case": asked.case, "began": time.time(), "lock": str(lock), "settings": settings}
+    artifacts.run(facts)
     words = [
         sys.executable,
         "-P",
@@ -87,6 +88,7 @@ def run(asked: Asked) -> int:
         ).returncode
     told = (asked.out / "output.log").read_text(encoding="utf-8", errors="replace")
     artifacts.report(f"{asked.case} {asked.run_id}", code, told)
+    artifacts.run({**facts, "ended": time.time(), "exit_code": code})
     lock.unlink(missing_ok=True)
     return code
 
