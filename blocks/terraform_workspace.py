@@ -102,6 +102,16 @@ class TerraformWorkspace(StrictBlock):
 
     @field_validator("environment")
     @classmethod
+    def _choose_no_workspace(cls, given: dict[str, str]) -> dict[str, str]:
+        """Its lock and its state would lie elsewhere than where they are looked for."""
+        if "TF_WORKSPACE" in given:
+            raise ValueError(
+                "TF_WORKSPACE is not supported: give each environment a backend file with a key of its own"
+            )
+        return given
+
+    @field_validator("environment")
+    @classmethod
     def _hold_no_secret(cls, given: dict[str, str]) -> dict[str, str]:
         for name in given:
             if _LOOKS_SECRET.search(name):

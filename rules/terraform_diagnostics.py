@@ -116,7 +116,7 @@ _IDENTIFIER = re.compile(r"\(([^()]+)\)")
 _CONFIGURATION = re.compile(
     r"Missing required argument|Unsupported argument|No value for required variable"
     r"|Value for undeclared variable|Unclosed configuration block|Reference to undeclared"
-    r"|No configuration files|Failed to read variables file|Inconsistent dependency lock file"
+    r"|No configuration files|Failed to read (variables )?file|Inconsistent dependency lock file"
     r"|Unsupported Terraform Core version|Invalid backend configuration|Module not installed",
     re.IGNORECASE,
 )
@@ -131,11 +131,17 @@ def diagnose(diagnostic: Diagnostic) -> Diagnosis:
     where = f" ({diagnostic.file} line {diagnostic.line})" if diagnostic.file else ""
     return Diagnosis(
         cause=cause,
-        text=" ".join(diagnostic.summary.split()) + where,
+        text=" ".join(diagnostic.summary.split()) + where + _which(cause, diagnostic.detail),
         address=diagnostic.address,
         identifier=identifier.group(1) if identifier else "",
         lock=lock if cause is Cause.STATE_LOCK else None,
     )
+
+
+def _which(cause: Cause, detail: str) -> str:
+    """The first sentence of what is wrong with the configuration: its summary names neither argument nor file."""
+    first = " ".join(detail.split()).partition(". ")[0].rstrip(".")
+    return f": {first[:200]}" if cause is Cause.CONFIGURATION and first else ""
 
 
 def _says(pattern: re.Pattern[str]) -> Callable[[Diagnostic, str], bool]:

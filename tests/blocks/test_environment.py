@@ -115,6 +115,10 @@ BAD: dict[str, tuple[Edit, str]] = {
         lambda e: e["platform"]["terraform"].update(environment={"TF_VAR_api_token": "x"}),
         "secret_environment",
     ),
+    "a workspace chosen beside the backend file": (
+        lambda e: e["platform"]["terraform"].update(environment={"TF_WORKSPACE": "preprod"}),
+        "TF_WORKSPACE",
+    ),
     "a freeze that ends before it starts": (
         lambda e: e["freeze_windows"][0].update(end="2026-12-01T00:00:00Z"),
         "end after",
