@@ -54,12 +54,14 @@ def apply(
     from deployments.automations import apply_automations
     from deployments.environments import load_all
     from deployments.register import register
+    from deployments.schedules import schedule_each
 
     wanted = _wanted(file, work_pool)
     known = load_all(environments)
     with get_client(sync_client=True) as client:
         _refuse_unknown_pools(client, wanted)
         done = register(client, known, rehearse=rehearse)
+        schedule_each(client, wanted, read_prefect_yaml(file).deployments, known)
         done += apply_deployments(client, wanted, rehearse=rehearse)
         done += apply_automations(client, rehearse=rehearse)
     return done

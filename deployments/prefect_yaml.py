@@ -39,6 +39,25 @@ class Schedule(Frozen):
         return self
 
 
+class EachSchedule(Frozen):
+    """A schedule for each environment of one kind of platform; where there is none, nothing is scheduled."""
+
+    platform: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
+    cron: str | None = None
+    interval: float | None = Field(default=None, gt=0)
+    parameters: dict[str, Any] = {}
+
+    def for_environment(self, name: str, reference: Any) -> Schedule:
+        """The schedule of one environment; `reference` is its block, as Prefect takes it for a parameter."""
+        return Schedule(
+            slug=f"{self.slug}-{name}",
+            cron=self.cron,
+            interval=self.interval,
+            parameters={**self.parameters, "environment": reference},
+        )
+
+
 class WorkPool(Frozen):
     """The work pool of a deployment, for `prefect deploy` and for more than one machine."""
 
@@ -62,6 +81,7 @@ class Entry(Frozen):
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
     schedules: tuple[Schedule, ...] = ()
+    schedule_each: EachSchedule | None = None
     work_pool: WorkPool | None = None
     pull: tuple[dict[str, Any], ...] | None = None
 
@@ -118,6 +138,8 @@ def refuse_unknown_parameters(path: Path, entry: Entry, known: set[str]) -> None
         RecoveryRefused: names them.
     """
     given = [set(entry.parameters), *(set(one.parameters) for one in entry.schedules)]
+    if entry.schedule_each is not None:
+        given.append({"environment", *entry.schedule_each.parameters})
     if unknown := sorted(set().union(*given) - known):
         raise RecoveryRefused(
             f"{path}: the deployment `{entry.name}` gives its flow the unknown parameter `{unknown[0]}`.",
@@ -127,6 +149,6 @@ def refuse_unknown_parameters(path: Path, entry: Entry, known: set[str]) -> None
 
 _KEYS = frozenset(
     name
-    for model in (PrefectFile, Entry, Schedule, WorkPool)
+    for model in (PrefectFile, Entry, Schedule, EachSchedule, WorkPool)
     for name in (field.alias or name for name, field in model.model_fields.items())
 )

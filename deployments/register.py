@@ -44,7 +44,7 @@ def register(
     ours = _noted(client, note)
     plan: list[tuple[Applied, Environment | None, BlockDocument | None]] = []
     for environment in environments:
-        there = _document(client, environment.name)
+        there = document(client, environment.name)
         as_wanted = there is not None and _plain(there.data) == _plain(_data(environment))
         if there is not None and not as_wanted and environment.name not in ours:
             raise RecoveryRefused(
@@ -55,7 +55,7 @@ def register(
         plan.append((Applied(kind=kind, what=f"block environment/{environment.name}"), environment, there))
     names = {environment.name for environment in environments}
     for name in sorted(ours - names):
-        if there := _document(client, name):
+        if there := document(client, name):
             plan.append((Applied(kind=Kind.REMOVED, what=f"block environment/{name}"), None, there))
     if not rehearse:
         _carry_out(client, plan)
@@ -93,7 +93,8 @@ def client_note(client: SyncPrefectClient, note: str, names: set[str]) -> None:
         client.update_variable(VariableUpdate(name=note, value=value, tags=["backstop"]))
 
 
-def _document(client: SyncPrefectClient, name: str) -> BlockDocument | None:
+def document(client: SyncPrefectClient, name: str) -> BlockDocument | None:
+    """The block of an environment, if there is one."""
     from prefect.exceptions import ObjectNotFound
 
     try:

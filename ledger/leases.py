@@ -76,6 +76,14 @@ def release(session: Session, environment: str, fence: int) -> None:
         row.incident_id = row.holder = row.expires_at = None
 
 
+def look(session: Session, environment: str, now: datetime) -> tuple[int, str]:
+    """The environment's fencing number, and the incident that holds its lease now; empty: none does."""
+    row = session.get(LeaseRow, environment)
+    if row is None:
+        return 0, ""
+    return row.fence, (row.incident_id or "") if is_alive(row, now) else ""
+
+
 def is_alive(row: LeaseRow | None, now: datetime) -> bool:
     """Whether a lease is held by somebody who is not proven dead."""
     if row is None or row.incident_id is None or row.holder is None or row.expires_at is None:

@@ -31,7 +31,7 @@ class RedisLook(Frozen):
     loading: bool = False
     """It is reading its data and answers nothing else yet."""
     role: str = ""
-    keys: int = 0
+    key_count: int = 0
     """All keys of the database."""
     used_memory: int = 0
     max_memory: int = 0
@@ -69,7 +69,7 @@ def _answers(look: RedisLook, log: Sequence[str]) -> Check:
     if look.loading:
         return Check(name=name, verdict=Verdict.INCONCLUSIVE, reason="it is loading its data")
     if look.answers:
-        return Check(name=name, verdict=Verdict.PASS, reason=f"{look.keys} keys, version {look.version}")
+        return Check(name=name, verdict=Verdict.PASS, reason=f"{look.key_count} keys, version {look.version}")
     fault = load_fault(log)
     return Check(
         name=name, verdict=Verdict.FAIL, reason=f"it cannot load its data: {fault}" if fault else look.reason

@@ -73,12 +73,14 @@ def fresh_stack(docker_stack: DockerStack) -> DockerStack:
 
 
 @pytest.fixture
-def masking(fresh_stack: DockerStack) -> Environment:
-    """Give a test the environment of the stack as new."""
+def masking(fresh_stack: DockerStack, tmp_path: Path) -> Environment:
+    """Give a test the environment of the stack as new, and a backup store of its own."""
     from blocks.environment import Environment
     from sandbox.stack.environment import described
 
-    return Environment.model_validate(described(fresh_stack))
+    found = described(fresh_stack)
+    found["platform"]["backups"]["directory"] = str(tmp_path / "backups")
+    return Environment.model_validate(found)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rules.health import Look
 from rules.outcomes import Verdict
 from rules.redis_health import RedisLook, count_by_prefix, judge_redis, load_fault
 
-WELL = RedisLook(answers=True, version="7.0.15", keys=10, used_memory=50, max_memory=100)
+WELL = RedisLook(answers=True, version="7.0.15", key_count=10, used_memory=50, max_memory=100)
 
 
 @pytest.mark.parametrize(

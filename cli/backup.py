@@ -1,0 +1,83 @@
+"""`backstop backup`: back a Docker stack up before a deployment, or list its backups."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from cli.names import environment_name
+from cli.options import AsJson, EnvironmentOption, command
+from cli.printing import console, print_json, table
+
+if TYPE_CHECKING:
+    from blocks.environment import Environment
+    from rules.backups import BackupManifest
+
+SHOWN = 20
+app = command(
+    "backup",
+    "backup --environment masking --reason 'release 42'",
+    "backup --environment masking --critical",
+    "backup --environment masking --list",
+    exits="0 done · 1 failed: do not deploy · 2 wrong command line · 3 refused, nothing was written",
+)
+
+
+@app.default
+def backup(
+    *,
+    environment: EnvironmentOption,
+    kind: Literal["deploy", "manual"] = "deploy",
+    reason: str = "",
+    critical: bool = False,
+    listed: Annotated[bool, Parameter(name="--list")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Back a Docker stack up here, with no Prefect server; for the start of deploy.sh.
+
+    Args:
+        environment: Which one.
+        kind: Why it is made.
+        reason: For its manifest.
+        critical: Keep it longer than others.
+        listed: Make none; show the newest ones.
+        as_json: Print manifests as JSON.
+    """
+    from deployments.environments import load_environment
+
+    place = load_environment(environment_name(environment))
+    if listed:
+        return _list(place, as_json=as_json)
+    from flows.backup import backup as make
+    from rules.backups import BackupKind
+
+    manifest: BackupManifest = make.fn(
+        place, BackupKind(kind), reason=reason, requested_by=getpass.getuser(), critical=critical
+    )
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        seconds = (manifest.finished_at - manifest.began_at).total_seconds()
+        console().print(f"{manifest.id}: {manifest.data.key_count} keys, {_size(manifest)}, {seconds:.1f} s")
+    return 0
+
+
+def _list(environment: Environment, *, as_json: bool) -> int:
+    from tasks.backups import read_backups
+
+    found = read_backups(environment, SHOWN)
+    if as_json:
+        print_json([manifest.model_dump(mode="json") for manifest in found])
+        return 0
+    rows = [
+        (each.id, str(each.data.key_count), _size(each), "critical" if each.critical else "", each.reason)
+        for each in found
+    ]
+    table("", ("backup", "keys", "size", "", "reason"), rows)
+    return 0
+
+
+def _size(manifest: BackupManifest) -> str:
+    return f"{sum(file.size for file in manifest.files) / 1e6:.1f} MB"

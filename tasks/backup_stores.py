@@ -1,0 +1,54 @@
+"""Where backups lie: a folder or a bucket, behind the same few words. What is half written is never to be seen."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from blocks.environment import Environment
+from rules.backups import BackupManifest
+from tasks._backup_bucket import BucketStore
+from tasks._backup_directory import DirectoryStore
+
+
+class Store(Protocol):
+    """A place for the backups of one environment."""
+
+    def stage(self) -> AbstractContextManager[Path]:
+        """A folder to write a backup's files into; it is gone afterwards, unless the backup was published."""
+
+    def publish(self, folder: Path, manifest: BackupManifest) -> None:
+        """Make a written backup one that counts, all at once: its files first, its manifest last.
+
+        Raises:
+            StepFailed: the store is full, or has a backup of that name.
+        """
+
+    def ids(self) -> list[str]:
+        """The names of all whole backups, newest first."""
+
+    def manifest(self, backup: str) -> BackupManifest:
+        """A backup's manifest.
+
+        Raises:
+            RecoveryRefused: there is no such backup, or its manifest cannot be read.
+        """
+
+    def fetch(self, backup: str, name: str, target: Path) -> None:
+        """Copy a file of a backup out; its bytes are as the store has them."""
+
+
+def store_of(environment: Environment) -> Store:
+    """The store of an environment's backups.
+
+    Raises:
+        RecoveryRefused: the bucket keeps no versions.
+        StepFailed: it cannot be reached or written.
+    """
+    settings = environment.docker_stack.backups
+    if settings.kind == "directory":
+        return DirectoryStore(Path(settings.directory or "").expanduser() / environment.name)
+    return BucketStore(
+        environment.aws, settings.bucket or "", f"{settings.prefix.rstrip('/')}/{environment.name}"
+    )

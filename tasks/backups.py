@@ -1,0 +1,182 @@
+"""Backups of a Docker stack: configuration, the full description of its containers, Redis's data, a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from blocks.environment import Environment
+from ledger import leases
+from ledger.cases import current_case, now
+from ledger.database import open_ledger
+from rules.backups import (
+    CONFIGURATION,
+    DATA,
+    MOUNTED,
+    SEALED,
+    STATE,
+    BackupFile,
+    BackupKind,
+    BackupManifest,
+    DataFacts,
+    new_id,
+)
+from rules.errors import LeaseHeld, StepFailed
+from rules.redaction import redact
+from rules.redis_health import KeyCounts
+from rules.values import Frozen
+from tasks._backup_files import written
+from tasks._seals import Seal, seal_of
+from tasks.backup_stores import store_of
+from tasks.containers import service_of
+from tasks.kinds import in_parallel, probe
+from tasks.redis_data import count_keys
+from tasks.redis_dumps import CANARY, Dump, dump
+from tasks.stack_states import mounted_files, state_of
+
+
+class Occasion(Frozen):
+    """Why a backup is made, and for whom."""
+
+    kind: BackupKind
+    reason: str = ""
+    requested_by: str = ""
+    critical: bool = False
+
+
+@probe
+def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
+    """Make a backup. It changes nothing of the stack but one key of ours in Redis; it is there whole or not at all.
+
+    Permissions: s3:GetBucketVersioning, s3:GetObject, s3:ListBucket, s3:PutObject
+
+    Raises:
+        RecoveryRefused: no key to seal its secrets with, or a bucket without versions; nothing was written.
+        LeaseHeld: an incident is acting; nothing was kept.
+        TransientFailure: Redis or the engine did not answer.
+        StepFailed: no space, nothing to back up, or a damaged data file.
+    """
+    fence = _refuse_during_recovery(environment)
+    seal, store = seal_of(environment), store_of(environment)
+    began = datetime.now(UTC)
+    backup = new_id(occasion.kind, began, secrets.token_hex(2))
+    with store.stage() as folder:
+        state = state_of(environment)
+        redis = _redis_container(environment, state["containers"])
+        kept = [
+            _kept(folder, seal, backup, CONFIGURATION, _configuration(environment)),
+            _kept(folder, seal, backup, STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
+            _kept(folder, seal, backup, MOUNTED, mounted_files(environment, state["containers"])),
+        ]
+        data, counts = _data(environment, redis, folder / DATA, backup)
+        kept.append(BackupFile(name=DATA, size=data.size, sha256=data.sha256))
+        manifest = BackupManifest(
+            id=backup,
+            environment=environment.name,
+            project=environment.docker_stack.project,
+            engine_id=str(state["engine"]["id"]),
+            began_at=began,
+            finished_at=datetime.now(UTC),
+            files=tuple(kept),
+            data=_facts(data, counts, backup),
+            redis=data.settings,
+            images={service_of(each): str(each["Image"]) for each in state["containers"]},
+            seal=seal.fingerprint,
+            kind=occasion.kind,
+            reason=redact(occasion.reason),
+            requested_by=redact(occasion.requested_by),
+            critical=occasion.critical,
+        )
+        _refuse_during_recovery(environment, fence)
+        store.publish(folder, manifest)
+    return manifest
+
+
+def _refuse_during_recovery(environment: Environment, fence: int | None = None) -> int:
+    """Refuse while another incident acts, or when one has acted since `fence`: half a recovery is no restore point.
+
+    The incident that acts may make backups itself. Returns the fencing number.
+    """
+    case = current_case.get()
+    with open_ledger().reading() as session:
+        now_fence, incident = leases.look(session, environment.name, now())
+    ours = case is not None and case.incident_id == incident
+    if (incident and not ours) or (fence is not None and now_fence != fence):
+        raise LeaseHeld(
+            f"No backup of {environment.name} was made: {incident or 'an incident'} is changing it.",
+            hint="Wait until it is closed: `backstop incidents --open`.",
+        )
+    return now_fence
+
+
+@probe
+def read_backups(environment: Environment, most: int = 20) -> list[BackupManifest]:
+    """The newest backups' manifests, newest first.
+
+    Permissions: s3:GetBucketVersioning, s3:GetObject, s3:ListBucket
+    """
+    store = store_of(environment)
+    return in_parallel([partial(store.manifest, name) for name in store.ids()[:most]]) if store.ids() else []
+
+
+def _data(
+    environment: Environment, redis: dict[str, Any], target: Path, backup: str
+) -> tuple[Dump, KeyCounts]:
+    found: list[Dump | KeyCounts] = in_parallel(
+        [
+            lambda: dump(environment, redis, target, backup),
+            lambda: count_keys.fn(environment),
+        ]
+    )
+    data, counts = found
+    if not isinstance(data, Dump) or not isinstance(counts, KeyCounts):
+        raise TypeError("in_parallel keeps the order of its calls")
+    return data, counts
+
+
+def _facts(data: Dump, counts: KeyCounts, backup: str) -> DataFacts:
+    counted_in: Literal["file", "server"] = "server" if data.key_count is None else "file"
+    return DataFacts(
+        key_count=counts.total if data.key_count is None else data.key_count,
+        counted_in=counted_in,
+        by_prefix=counts.by_prefix,
+        canary_key=CANARY if data.canary else "",
+        canary_value=data.canary,
+        written_by="save" if data.saved else "replication",
+    )
+
+
+def _redis_container(environment: Environment, containers: list[dict[str, Any]]) -> dict[str, Any]:
+    service = environment.docker_stack.redis.service
+    for container in containers:
+        if service_of(container) == service and container["State"].get("Running"):
+            return container
+    raise StepFailed(
+        f"No backup was made: no container of {service} runs in {environment.docker_stack.project}.",
+        hint="Without its data a backup would promise what it cannot keep.",
+    )
+
+
+def _configuration(environment: Environment) -> bytes:
+    path = Path(environment.docker_stack.config_file).expanduser()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StepFailed(
+            f"The configuration {path} cannot be read: {error.strerror or type(error).__name__}.",
+            hint="Correct `config_file` in the environment's file.",
+        ) from error
+
+
+def _kept(folder: Path, seal: Seal, backup: str, name: str, content: bytes) -> BackupFile:
+    """Write one small file of a backup, sealed where it holds secrets."""
+    kept = seal.close(content, backup, name) if name in SEALED else content
+    with written(f"keep {name}", folder):
+        (folder / name).write_bytes(kept)
+    sealed = name in SEALED and bool(seal.fingerprint)
+    return BackupFile(name=name, size=len(kept), sha256=hashlib.sha256(kept).hexdigest(), sealed=sealed)

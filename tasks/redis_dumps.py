@@ -1,0 +1,240 @@
+"""Redis's data as one file: written by Redis itself, copied out through the engine, counted by Redis's own reader."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from blocks.docker_errors import translated as docker_translated
+from blocks.environment import Environment
+from blocks.redis_errors import translated
+from rules.errors import StepFailed, TransientFailure
+from rules.redis_settings import DEFAULTS, RedisSettings, from_answer, from_files
+from tasks._backup_files import written
+from tasks._container_files import archived, small_file
+from tasks.kinds import pause, say
+from tasks.redis_data import OWN_PREFIX, connection
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from redis import Redis
+
+CANARY = f"{OWN_PREFIX}canary"
+"""A hash of ours in the data: a field a backup, so that a restore can be told from every other."""
+KEPT_CANARIES = 20
+
+_SAVE_SECONDS, _POLL_SECONDS = 300.0, 0.05
+_TRIES = 5
+_KEYS_READ = re.compile(r"(\d+) keys read")
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Redis's data in a file."""
+
+    settings: RedisSettings
+    size: int
+    sha256: str
+    key_count: int | None
+    """What the file holds, by Redis's own reader; None: it could not be asked."""
+    canary: str
+    """The value of the backup's field in `CANARY`; empty: Redis refused it."""
+    saved: bool
+    """By its own save; else it was streamed as to a replica."""
+
+
+class SaveRefused(StepFailed):
+    """Raised when Redis cannot write its data file."""
+
+
+def dump(environment: Environment, container: dict[str, Any], target: Path, backup: str) -> Dump:
+    """Redis's data as of now, in a file.
+
+    It saves in the background and the file is copied out; where it cannot save, it streams its data as to a replica.
+
+    Args:
+        environment: Whose Redis.
+        container: The inspect of its container.
+        target: The file to write.
+        backup: The backup's name: its canary is left in the data.
+
+    Raises:
+        TransientFailure: Redis or the engine does not answer, or another save never ends.
+        StepFailed: the data file is damaged, or the disk is full.
+    """
+    client = environment.docker_stack.host.client()
+    with connection(environment, timeout_seconds=30) as redis:
+        settings = settings_of(redis, client, container)
+        canary = _leave_canary(redis, backup)
+        try:
+            size, sha256, keys = _saved(redis, client, container, settings, target)
+        except SaveRefused as error:
+            say(f"Redis cannot save, so its data is streamed: {error.message}")
+            size, sha256 = _streamed(environment, client, container, target)
+            return Dump(settings, size, sha256, None, canary, saved=False)
+    return Dump(settings, size, sha256, keys, canary, saved=True)
+
+
+def settings_of(redis: Redis, client: DockerClient, container: dict[str, Any]) -> RedisSettings:
+    """How it keeps its data, whether or not CONFIG was renamed away."""
+    from redis.exceptions import NoPermissionError, ResponseError
+
+    with translated("ask Redis for its settings"):
+        info: dict[str, Any] = redis.info("everything")
+        version = str(info["redis_version"])
+        try:
+            told = {name: str(value) for each in DEFAULTS for name, value in redis.config_get(each).items()}
+            return from_answer(cast("dict[str, str]", told), version)
+        except (ResponseError, NoPermissionError):
+            pass  # renamed, or not allowed: its files say the same
+    file = str(info.get("config_file") or "")
+    text = (
+        (small_file(client, container["Id"], file, _PIECE) or b"").decode("utf-8", "replace") if file else ""
+    )
+    command = [str(container.get("Path") or ""), *(container.get("Args") or [])]
+    directory = str(container["Config"].get("WorkingDir") or "/")
+    return from_files(text, command, directory, version, bool(info.get("aof_enabled")))
+
+
+def _leave_canary(redis: Redis, backup: str) -> str:
+    """Write the backup's field; empty when Redis refuses to write, as it does when it cannot save."""
+    value = hashlib.sha256(backup.encode()).hexdigest()[:16]
+    try:
+        with translated("leave the backup's canary"):
+            redis.hset(CANARY, backup, value)
+            fields = sorted(str(name) for name in redis.hkeys(CANARY))
+            if old := fields[:-KEPT_CANARIES]:
+                redis.hdel(CANARY, *old)
+    except TransientFailure:
+        raise
+    except StepFailed as error:
+        say(f"No canary is left in the data: {error.message}")
+        return ""
+    return value
+
+
+def _saved(
+    redis: Redis, client: DockerClient, container: dict[str, Any], settings: RedisSettings, target: Path
+) -> tuple[int, str, int | None]:
+    """Save, copy out and count one and the same file: a save by the clock may replace it in between."""
+    for _ in range(_TRIES):
+        saves = _save(redis)
+        size, sha256 = _copied(client, container["Id"], settings.data_path, target)
+        keys = _keys_in(client, container["Id"], settings.data_path)
+        if _persistence(redis)["rdb_saves"] == saves:
+            return size, sha256, keys
+    raise TransientFailure(
+        "Redis wrote its data file anew while it was copied, time and again.", hint="It is tried again."
+    )
+
+
+def _save(redis: Redis) -> int:
+    """Save in the background; the number of saves since Redis started."""
+    from redis.exceptions import ResponseError
+
+    deadline, before = time.monotonic() + _SAVE_SECONDS, None
+    while time.monotonic() < deadline:
+        now = _persistence(redis)
+        busy = now["rdb_bgsave_in_progress"] or now["aof_rewrite_in_progress"] or now["loading"]
+        if before is not None and not busy:
+            if now["rdb_last_bgsave_status"] != "ok":
+                raise SaveRefused(
+                    "Redis could not write its data file.", hint="Is its disk full, or read-only?"
+                )
+            if now["rdb_saves"] > before:
+                return int(now["rdb_saves"])
+            before = None  # another one's save failed meanwhile
+        if before is None and not busy:
+            try:
+                with translated("tell Redis to save"):
+                    redis.bgsave()
+                before = int(now["rdb_saves"])
+            except StepFailed as error:
+                if not isinstance(error.__cause__, ResponseError) or "in progress" not in error.message:
+                    raise _refused(error) from error
+        pause(_POLL_SECONDS)
+    raise TransientFailure(
+        "Redis did not finish saving in time.", hint="Is its disk slow, or its memory scarce?"
+    )
+
+
+def _refused(error: StepFailed) -> StepFailed:
+    """A save that was refused has another way; silence has not."""
+    return error if isinstance(error, TransientFailure) else SaveRefused(error.message, hint=error.hint)
+
+
+def _persistence(redis: Redis) -> dict[str, Any]:
+    with translated("ask Redis whether it has saved"):
+        found: dict[str, Any] = redis.info("persistence")
+    return found
+
+
+def _copied(client: DockerClient, container: str, path: str, target: Path) -> tuple[int, str]:
+    """Copy a file out of a container, in pieces; its size and hash."""
+    digest, size = hashlib.sha256(), 0
+    with (
+        archived(client, container, path) as tar,
+        written(f"keep {path}", target.parent),
+        target.open("wb") as file,
+    ):
+        for member in tar:
+            content = tar.extractfile(member) if member.isreg() else None
+            while content and (piece := content.read(_PIECE)):
+                digest.update(piece)
+                size += file.write(piece)
+    if not size:
+        raise StepFailed(f"{path} in Redis's container is no file.", hint="Where does it keep its data?")
+    return size, digest.hexdigest()
+
+
+def _keys_in(client: DockerClient, container: str, path: str) -> int | None:
+    """How many keys a data file holds, by Redis's own reader in its container; None where there is none.
+
+    Raises:
+        StepFailed: the file is damaged.
+    """
+    with docker_translated("count the keys of the data file"):
+        code, said = client.containers.get(container).exec_run(["redis-check-rdb", path])
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+    found = _KEYS_READ.search(text)
+    if code == 0 and found:
+        return int(found[1])
+    if code in (126, 127) or "executable file not found" in text:
+        return None
+    raise StepFailed(
+        "The data file that Redis has just written is damaged.", hint=f"redis-check-rdb says: {text[-300:]}"
+    )
+
+
+def _streamed(
+    environment: Environment, client: DockerClient, container: dict[str, Any], target: Path
+) -> tuple[int, str]:
+    """Take the data as a replica does, with the Redis client in its container; nothing is written there."""
+    settings = environment.docker_stack.redis
+    secret = settings.password.read(environment.account).get_secret_value() if settings.password else ""
+    user = ["--user", settings.username] if settings.username else []
+    digest, size, complaint = hashlib.sha256(), 0, b""
+    with docker_translated("stream Redis's data"), written("keep Redis's data", target.parent):
+        run = client.api.exec_create(
+            container["Id"],
+            ["redis-cli", *user, "--rdb", "-"],
+            environment={"REDISCLI_AUTH": secret} if secret else None,
+        )
+        stream = client.api.exec_start(run["Id"], stream=True, demux=True)
+        with contextlib.closing(stream), target.open("wb") as file:
+            for out, err in stream:
+                complaint = (complaint + (err or b""))[-2000:]
+                if out:
+                    digest.update(out)
+                    size += file.write(out)
+        code = client.api.exec_inspect(run["Id"])["ExitCode"]
+    if code or not size:
+        said = " ".join(complaint.decode("utf-8", "replace").split())
+        raise StepFailed("Redis neither saves nor streams its data.", hint=f"redis-cli said: {said[-300:]}")
+    return size, digest.hexdigest()
