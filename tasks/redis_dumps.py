@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +16,8 @@ from rules.errors import StepFailed, TransientFailure
 from rules.redis_settings import DEFAULTS, RedisSettings, from_answer, from_files
 from tasks._backup_files import written
 from tasks._container_files import archived, small_file
-from tasks.kinds import pause, say
+from tasks._redis_saves import SaveRefused, persistence, save
+from tasks.kinds import say
 from tasks.redis_data import OWN_PREFIX, connection
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ CANARY = f"{OWN_PREFIX}canary"
 """A hash of ours in the data: a field a backup, so that a restore can be told from every other."""
 KEPT_CANARIES = 20
 
-_SAVE_SECONDS, _POLL_SECONDS = 300.0, 0.05
 _TRIES = 5
 _KEYS_READ = re.compile(r"(\d+) keys read")
 _PIECE = 1 << 20
@@ -47,10 +46,6 @@ class Dump:
     """The value of the backup's field in `CANARY`; empty: Redis refused it."""
     saved: bool
     """By its own save; else it was streamed as to a replica."""
-
-
-class SaveRefused(StepFailed):
-    """Raised when Redis cannot write its data file."""
 
 
 def dump(environment: Environment, container: dict[str, Any], target: Path, backup: str) -> Dump:
@@ -124,55 +119,14 @@ def _saved(
 ) -> tuple[int, str, int | None]:
     """Save, copy out and count one and the same file: a save by the clock may replace it in between."""
     for _ in range(_TRIES):
-        saves = _save(redis)
+        saves = save(redis)
         size, sha256 = _copied(client, container["Id"], settings.data_path, target)
         keys = _keys_in(client, container["Id"], settings.data_path)
-        if _persistence(redis)["rdb_saves"] == saves:
+        if persistence(redis)["rdb_saves"] == saves:
             return size, sha256, keys
     raise TransientFailure(
         "Redis wrote its data file anew while it was copied, time and again.", hint="It is tried again."
     )
-
-
-def _save(redis: Redis) -> int:
-    """Save in the background; the number of saves since Redis started."""
-    from redis.exceptions import ResponseError
-
-    deadline, before = time.monotonic() + _SAVE_SECONDS, None
-    while time.monotonic() < deadline:
-        now = _persistence(redis)
-        busy = now["rdb_bgsave_in_progress"] or now["aof_rewrite_in_progress"] or now["loading"]
-        if before is not None and not busy:
-            if now["rdb_last_bgsave_status"] != "ok":
-                raise SaveRefused(
-                    "Redis could not write its data file.", hint="Is its disk full, or read-only?"
-                )
-            if now["rdb_saves"] > before:
-                return int(now["rdb_saves"])
-            before = None  # another one's save failed meanwhile
-        if before is None and not busy:
-            try:
-                with translated("tell Redis to save"):
-                    redis.bgsave()
-                before = int(now["rdb_saves"])
-            except StepFailed as error:
-                if not isinstance(error.__cause__, ResponseError) or "in progress" not in error.message:
-                    raise _refused(error) from error
-        pause(_POLL_SECONDS)
-    raise TransientFailure(
-        "Redis did not finish saving in time.", hint="Is its disk slow, or its memory scarce?"
-    )
-
-
-def _refused(error: StepFailed) -> StepFailed:
-    """A save that was refused has another way; silence has not."""
-    return error if isinstance(error, TransientFailure) else SaveRefused(error.message, hint=error.hint)
-
-
-def _persistence(redis: Redis) -> dict[str, Any]:
-    with translated("ask Redis whether it has saved"):
-        found: dict[str, Any] = redis.info("persistence")
-    return found
 
 
 def _copied(client: DockerClient, container: str, path: str, target: Path) -> tuple[int, str]:

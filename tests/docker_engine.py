@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,12 @@ def docker_stack(engine: Engine) -> Iterator[DockerStack]:
     """Give a test the session's stack, with the foreign one beside it. Tests that change it use `fresh_stack`."""
     from sandbox.stack.stack import DockerStack
 
-    home = Path(tempfile.mkdtemp(prefix="backstop-stack-"))
-    stack = DockerStack.start(home / "stack", engine.address, foreign=True)
-    try:
+    with ExitStack() as closing:
+        home = Path(tempfile.mkdtemp(prefix="backstop-stack-"))
+        closing.callback(shutil.rmtree, home, ignore_errors=True)
+        stack = DockerStack.start(home / "stack", engine.address, foreign=True)
+        closing.callback(stack.remove)
         yield stack
-    finally:
-        stack.remove()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

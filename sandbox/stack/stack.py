@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import shutil
-import socket
 import time
 import urllib.request
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rules.errors import RecoveryRefused, StepFailed
 from sandbox.stack import composing, images
+from sandbox.stack.addresses import Addresses, free_addresses
 from sandbox.stack.compose_file import LABEL, ComposeFile, read_env
 
 if TYPE_CHECKING:
@@ -26,19 +25,6 @@ if TYPE_CHECKING:
 FILES = ("docker-compose.yml", "kong.yml", "nginx.conf", "redis.conf")
 PREFIX = "aws_masker:"
 READY_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a stack listens on 127.0.0.1, and the network it has to itself."""
-
-    project: str
-    """Begins every name. Nobody else's begins so, except the foreign stack's, on purpose."""
-    subnet: str
-    redis: int
-    proxy: int
-    admin: int
-    front: int
 
 
 @dataclass(slots=True)
@@ -228,19 +214,6 @@ def wait_for(true: Callable[[], bool], what: str, seconds: float) -> float:
             last = f"{type(error).__name__}: {error}"
         time.sleep(0.02)
     raise StepFailed(f"Waited {seconds:g} s in vain: {what}.", hint=last)
-
-
-def free_addresses() -> Addresses:
-    """Ports nobody uses, and a network of its own in 10.x."""
-    held = [socket.socket() for _ in range(4)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in held]
-    with contextlib.ExitStack() as closing:
-        for one in held:
-            closing.callback(one.close)
-    subnet = f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}.0/24"
-    return Addresses(f"claude-{secrets.token_hex(3)}", subnet, *ports)
 
 
 def _put(path: Path, content: bytes) -> None:
