@@ -113,7 +113,11 @@ def write(path: Path, recorded: list[Recorded]) -> None:
 
 
 def stop(recorded: list[Recorded], *, patience: float = 5.0) -> None:
-    """End these processes and nothing else: SIGTERM, after `patience` seconds SIGKILL. Each is its session's leader."""
+    """End these processes: SIGTERM, after `patience` seconds SIGKILL; then what they forked, and nothing else.
+
+    Each leads its own group. A forked provider whose Terraform was killed waits for it forever, as a real one does.
+    """
+    led = [entry for entry in recorded if entry.alive()]
     for entry in recorded:
         _signal(entry, signal.SIGCONT)
         _signal(entry, signal.SIGTERM)
@@ -126,6 +130,9 @@ def stop(recorded: list[Recorded], *, patience: float = 5.0) -> None:
         _reap(recorded)
         time.sleep(0.02)
     _reap(recorded)
+    for entry in led:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(entry.pid, signal.SIGKILL)
 
 
 def _signal(entry: Recorded, number: signal.Signals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,3 +177,25 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
     _, alive = psutil.wait_procs(ours, timeout=5)
     assert alive == []
+
+
+def test_a_provider_without_its_terraform_ends_with_the_sandbox(tmp_path: Path) -> None:
+    """A killed Terraform leaves its provider behind, as the real one does; stopping the sandbox ends it."""
+    box = Sandbox.start(tmp_path / "box")
+    [launcher] = (tmp_path / "box").rglob("terraform-provider-aws_v*")
+    with subprocess.Popen([launcher], stdout=subprocess.PIPE, env=box.variables()) as orphan:
+        assert orphan.stdout
+        assert orphan.stdout.readline()  # its handshake: it serves
+        forked = psutil.Process(provider_host(box).pid).children()
+
+        box.stop()
+
+        _, alive = psutil.wait_procs(forked, timeout=5)
+        orphan.kill()
+        assert forked
+        assert alive == []
+
+
+def provider_host(box: Sandbox) -> processes.Recorded:
+    """The process that forks providers."""
+    return next(e for e in processes.read(box.home.processes) if e.name == "provider-host")
