@@ -11,7 +11,7 @@ ARGS ?=
 # Where it is set, every process would compile everything it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test bench sweep lint format docs clean
+.PHONY: help demo test bench sweep trial lint format docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench: .venv/.ready-test ## Measure the promises; OUT=file.json writes them, ONL
 
 sweep: .venv/.ready-test ## Kill every flow at every journal boundary (make test does a seeded sample)
 	@BACKSTOP_SWEEP=all $(CONTAINED) --strict $(BIN)/pytest tests/crash $(ARGS)
+
+trial: .venv/.ready-test ## Start every scenario from its form in the Prefect UI and by its alarms, and let it recover
+	@BACKSTOP_TRIAL=all $(CONTAINED) --strict $(BIN)/pytest tests/ui/test_scenarios.py tests/real/test_alarm_routes.py $(ARGS)
 
 lint: .venv/.ready-test ## Formatting, ruff, strict mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo 'Not formatted; run: make format'; $(BIN)/ruff format --diff --quiet . | head -40; exit 1; }

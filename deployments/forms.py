@@ -24,4 +24,18 @@ def form(flow: Flow[..., Any]) -> dict[str, Any]:
         shown["title"] = (said and said.title) or name.replace("_", " ").capitalize()
         if said and said.description:
             shown["description"] = said.description
+        _say_plainly(shown)
     return schema
+
+
+def _say_plainly(shown: dict[str, Any]) -> None:
+    """Make `int | None` a field for a number that may stay empty.
+
+    The form would else ask to choose between `int` and `None` first. The server takes null for what is not required.
+    """
+    kinds = [kind for kind in shown.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1 and shown.get("default") is None:
+        del shown["anyOf"]
+        shown.pop("default", None)
+        for key, value in kinds[0].items():
+            shown.setdefault(key, value)

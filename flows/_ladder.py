@@ -37,7 +37,10 @@ class Request(Frozen):
         description="Acts at once, past approvals and freezes; reviewed afterwards. Leave empty otherwise.",
     )
     alarm: str = Field(
-        default="", max_length=40, title="Alarm", description="The ledger's id of the alarm that started it."
+        default="",
+        max_length=40,
+        title="Started by alarm",
+        description="Its number in the ledger; filled in where an alarm starts the run.",
     )
 
 

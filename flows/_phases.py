@@ -15,6 +15,7 @@ from flows._permission import PlanDrifted, refuse_if_stopped, requirement_for, s
 from flows._place import refuse_other_place
 from ledger import incidents, plans
 from ledger.cases import Case
+from rules.approvals import Policy
 from rules.errors import (
     BackstopError,
     LeaseLost,
@@ -159,7 +160,9 @@ class Phases:
             self.case.enter(Phase.GUARD)
             if self.case.rehearsal:
                 needed = requirement_for(plan, finding, self.environment)
-                self.case.record("guard", f"would need {needed.policy.value}: {needed.reason}")
+                alone = needed.policy is Policy.AUTOMATIC
+                wait = "would begin at once" if alone else f"would need {needed.policy.value}"
+                self.case.record("guard", f"{wait}: {needed.reason}")
                 refuse_if_stopped(self.case)
                 return plan
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
@@ -13,6 +14,9 @@ from rules.outcomes import Ending, Verdict
 from tasks.notices import name_of
 
 GOOD = (Ending.RECOVERED, Ending.NOTHING_TO_DO, Ending.REHEARSED)
+SEEN_LETTERS = 280
+"""Of what detection saw, in the first paragraph: it is read first, and must not be a wall."""
+
 VERDICT_TONES = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.INCONCLUSIVE: "unsure"}
 
 
@@ -80,7 +84,8 @@ def in_short(story: Story) -> str:
     ]
     said[0] += f" ({row.reason.rstrip('.')})." if row.reason else "."
     if story.finding:
-        said.append(f"Detection saw: {story.finding.summary.rstrip('.')}.")
+        seen = shorten(story.finding.summary.rstrip("."), SEEN_LETTERS, placeholder=" … (see Evidence)")
+        said.append(f"Detection saw: {seen}.")
     for chapter in story.chapters:
         ended = {
             "verified": " It was carried out and verified.",

@@ -95,7 +95,8 @@ def _decide(environment: Environment, alarm: str, reason: str, *, rehearse: bool
             f"The alarm {alarm} is left as it is: the service is not proven healthy: {ill[0]}.",
             hint="Recover the service first.",
         )
-    if not reason and found.cause is Cause.STUCK and not rehearse:
+    unsaid = not reason and found.cause is Cause.STUCK
+    if unsaid and not rehearse:
         raise RecoveryRefused(
             f"The alarm {alarm} is set to OK only with a reason.",
             hint="Say why it is right: `--reason «…»`, or the reason in the form. It goes into its history.",
@@ -114,7 +115,7 @@ def _decide(environment: Environment, alarm: str, reason: str, *, rehearse: bool
         changes=tuple(changes),
         expected=(f"{alarm} is still OK, and acts, after {seen.alarm.period_seconds} s",),
         facts={ALARM: alarm, REASON: reason, PERIOD: str(seen.alarm.period_seconds)},
-        reasons=(found.reason,),
+        reasons=(found.reason, *(("no reason was given: without one it is refused",) if unsaid else ())),
     )
 
 

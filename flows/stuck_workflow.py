@@ -73,9 +73,9 @@ def recover(
         environment: Whose repository it is.
         run: The number of the run, as in its address. Leave empty to look at all that are under way.
         workflow: The workflow's file. Leave empty for the one that deploys.
-        stuck_minutes: A younger run is never touched.
-        silent_minutes: Nor is one of which a step began or ended so lately.
-        force_after_seconds: So long it may take to obey.
+        stuck_minutes: How long a run must be under way. A younger one is never touched.
+        silent_minutes: How long none of its steps may have begun or ended.
+        force_after_seconds: How long a cancelled run may take to end before it is ended by force.
         rehearse: Only say what would be done; nothing is changed.
         request: Who asks for it and why. Every field may stay empty.
     """

@@ -11,6 +11,7 @@ from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._stray_run import CHUNK, Stray, accounted, look, numbered_from, right_queue
+from flows._wording import several
 from rules.errors import NoWayBack, RecoveryRefused
 from rules.kit_settings import judge_queue_setting
 from rules.names import CorrelationId, QueueUrl, RunId
@@ -139,7 +140,8 @@ def _decide(stray: Stray, *, send_on: bool, spend: bool) -> Plan:
                 f"{refused}.", hint="Raise its `maxReceiveCount`, or allow it: `spend_receives=true`."
             )
     target = right_queue(environment, existing[0]) if send_on else ""
-    published = len(found.traces.message_ids) or "what"
+    ids = found.traces.message_ids
+    published = several(len(ids), "message") if ids else "the messages"
     counts = [
         Change(
             subject=found.states[url].name, before="the run's messages among others'",
@@ -156,7 +158,7 @@ def _decide(stray: Stray, *, send_on: bool, spend: bool) -> Plan:
         scenario=SCENARIO,
         environment=environment.name,
         rung="remove",
-        title=f"Take {published} {found.traces.run_id or 'a run'} published out of {found.states[existing[0]].name}",
+        title=f"Take {published} of {found.traces.run_id or 'a run'} out of {found.states[existing[0]].name}",
         target=existing[0],
         changes=tuple(counts),
         expected=("no message of the run is left there", "every other message is visible in its place"),

@@ -16,7 +16,7 @@ def worth_going_back(before: Verification, now: Verification) -> tuple[bool, str
     failed_before, fail_now = _failing(before), _failing(now)
     broken, mended = sorted(fail_now - failed_before), sorted(failed_before - fail_now)
     if now.verdict is Verdict.PASS:
-        return False, "the environment is healthy now"
+        return False, "everything that was looked at passes now"
     if broken and not mended:
         return True, f"the attempt broke {', '.join(broken)} and mended nothing"
     if broken:

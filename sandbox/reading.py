@@ -44,7 +44,7 @@ class Reading:
     lock: str
     """Who holds the Terraform lock, as the lock says; empty when it is free."""
     state_sha256: str
-    """Of the Terraform state."""
+    """Of the Terraform state; empty when there is none."""
     items: int
     """In the table."""
     packages: dict[str, str]
@@ -133,7 +133,10 @@ def _packages(s3: Any, bucket: str) -> dict[str, str]:
 
 
 def _sha256(s3: Any, bucket: str, key: str) -> str:
-    return hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest()
+    try:
+        return hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest()
+    except s3.exceptions.NoSuchKey:
+        return ""
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

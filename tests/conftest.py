@@ -24,7 +24,7 @@ PLUGINS = (
 pytest_plugins = [name for name in PLUGINS if importlib.util.find_spec(name)]
 
 # Nothing of whoever runs the tests: no credentials, no settings, no Prefect profile. Before any import.
-KEPT = {"BACKSTOP_SWEEP", "BACKSTOP_PICTURES"}
+KEPT = {"BACKSTOP_SWEEP", "BACKSTOP_TRIAL", "BACKSTOP_PICTURES"}
 for _name in [name for name in os.environ if name.startswith(("AWS_", "BACKSTOP_", "PREFECT_", "TF_"))]:
     if _name not in KEPT:
         del os.environ[_name]

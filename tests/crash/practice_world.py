@@ -6,7 +6,7 @@ import importlib
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -14,11 +14,11 @@ from ledger.attempts import OVER
 from ledger.database import forget_opened, open_ledger
 from ledger.models import PlanRow, StepRow
 from rules.outcomes import Outcome
-from sandbox import damaged_data, faults, kit_reading, reading
+from sandbox import faults
 from sandbox.practice import Practice
-from sandbox.test_kit.place import QA
 from tests.crash import ledger_ends
 from tests.crash.sweep import Start, recovered
+from tests.practising import given, seen
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
@@ -35,8 +35,8 @@ def start_practice(practice: Practice) -> Outcome:
     recover = importlib.import_module(f"flows.{practice.scenario.replace('-', '_')}").recover
     past = "nobody is there to ask" if practice.break_glass else ""
     asked = Request(requested_by="the sweep", reason="practice", break_glass=past)
-    given = {"environment": load_environment(practice.environment), "request": asked, **practice.parameters}
-    outcome: Outcome = recover.fn(**recover.validate_parameters(given))
+    told = {"environment": load_environment(practice.environment), "request": asked, **practice.parameters}
+    outcome: Outcome = recover.fn(**recover.validate_parameters(told))
     return outcome
 
 
@@ -69,23 +69,14 @@ class PracticeWorld:
             "BACKSTOP_HOME": str(self.home),
             "BACKSTOP_DELAY_SCALE": "0.5",
         }
-        good = self.sandbox.release(2)
-        home = self.sandbox.home.path
-        told = {"good": good, "home": home, "damaged": damaged_data.since(self.sandbox)}
-        given = {name: value.format(**told) for name, value in self.practice.parameters.items()}
-        return start_practice, (self.practice.model_copy(update={"parameters": given}),), settings
+        asked = given(self.sandbox, self.practice)
+        return start_practice, (self.practice.model_copy(update={"parameters": asked}),), settings
 
     def ended_well(self, outcome: object) -> bool:
         return recovered(outcome)
 
     def state(self) -> object:
-        home = self.sandbox.home
-        seen: Any = (
-            kit_reading.read(home)
-            if self.practice.environment == QA
-            else reading.read(home, self.practice.environment)
-        )
-        return {name: getattr(seen, name) for name in seen.__slots__ if name not in NOT_COMPARED}
+        return seen(self.sandbox, self.practice.environment, without=NOT_COMPARED)
 
     def twice(self) -> list[str]:
         with open_ledger(f"sqlite:///{self.home / 'ledger.db'}").reading() as session:

@@ -74,9 +74,12 @@ def test_a_rehearsal_changes_nothing_and_tells_what_the_real_run_does(
 
 
 def test_without_a_reason_it_is_left_alone(preprod: Environment, fresh_sandbox: Sandbox) -> None:
-    """Somebody must say why: it goes into the alarm's history."""
+    """Somebody must say why: it goes into the alarm's history. A rehearsal says so before."""
+    rehearsed = recover.fn(preprod, ALARM, rehearse=True)
     outcome = recover.fn(preprod, ALARM)
 
+    assert rehearsed.plan
+    assert rehearsed.plan.reasons[-1] == "no reason was given: without one it is refused"
     assert outcome.ending is Ending.REFUSED
     assert "reason" in outcome.hint
     assert seen(fresh_sandbox)["StateValue"] == "ALARM"

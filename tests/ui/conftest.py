@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import select
 
 from blocks.settings import settings
 from deployments.stack import Stack
+from ledger.database import Ledger, open_ledger
+from ledger.models import IncidentRow
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
@@ -29,6 +32,7 @@ FLAGS = [
 ]
 PICTURES = Path(__file__).parents[2] / "docs/pictures"
 PATIENCE_MILLISECONDS = 30_000
+RECOVERY_MILLISECONDS = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +91,16 @@ def picture(page: Page, name: str) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.wait_for_timeout(700)
         page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def ledger_of(stack: Stack) -> Ledger:
+    """The stack's ledger."""
+    return open_ledger(f"sqlite:///{stack.home / 'ledger.db'}")
+
+
+def newest_incident(stack: Stack) -> IncidentRow:
+    """The incident that was opened last."""
+    with ledger_of(stack).reading() as session:
+        found = session.scalars(select(IncidentRow).order_by(IncidentRow.opened_at.desc())).first()
+    assert found is not None
+    return found

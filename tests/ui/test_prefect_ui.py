@@ -9,10 +9,10 @@ from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
 from deployments.stack import Stack
-from ledger.database import Ledger, open_ledger
-from ledger.models import ApprovalRow, IncidentRow, StepRow
+from ledger.models import ApprovalRow, StepRow
 from sandbox import reading
-from tests.ui.conftest import picture
+from tests.ui.conftest import RECOVERY_MILLISECONDS, ledger_of, newest_incident, picture
+from tests.ui.run_form import choose_environment, open_form, submit, tick, write
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
@@ -24,35 +24,6 @@ pytestmark = [
     pytest.mark.xdist_group("sandbox"),
     pytest.mark.timeout(420),
 ]
-RECOVERY_MILLISECONDS = 150_000
-
-
-def open_form(page: Page) -> None:
-    """From the start page to the form of the scenario, by clicking."""
-    page.goto("/")
-    page.locator("a[href$='/deployments']").first.click()
-    page.locator("a[href*='/deployments/deployment/']").filter(has_text="canary-failure").first.click()
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_text("Custom run").click()
-    expect(page.get_by_text("Where the canary failed.")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-
-
-def field(page: Page, title: str) -> Locator:
-    """The form's field under a title."""
-    return page.locator(".schema-form-property").filter(has=page.get_by_text(title)).last
-
-
-def choose_environment(page: Page, name: str) -> None:
-    """Pick an environment block."""
-    page.locator(".block-documents-select .p-select-button__icon").first.click()
-    page.locator(".p-select-option").get_by_text(name, exact=True).click()
-
-
-def submit(page: Page) -> None:
-    """Send the form, and go to the run."""
-    page.get_by_role("button", name="Submit", exact=True).click()
-    page.get_by_role("button", name="View run").last.click()
 
 
 def send(dialog: Locator) -> None:
@@ -69,24 +40,11 @@ def send(dialog: Locator) -> None:
         return
 
 
-def ledger_of(stack: Stack) -> Ledger:
-    """The stack's ledger."""
-    return open_ledger(f"sqlite:///{stack.home / 'ledger.db'}")
-
-
-def newest_incident(stack: Stack) -> IncidentRow:
-    """The incident that was opened last."""
-    with ledger_of(stack).reading() as session:
-        found = session.scalars(select(IncidentRow).order_by(IncidentRow.opened_at.desc())).first()
-    assert found is not None
-    return found
-
-
 def rehearse(page: Page) -> None:
     """Fill the form in for a rehearsal in production, start it, and wait for its end."""
-    open_form(page)
+    open_form(page, "canary-failure")
     choose_environment(page, "prod")
-    field(page, "Rehearse").locator(".p-toggle__control").first.click()
+    tick(page, "Rehearse")
     picture(page, "form")
     submit(page)
     expect(page.get_by_text("Rehearsed").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
@@ -110,10 +68,10 @@ def test_a_rehearsal_from_the_form_changes_nothing(page: Page, stack: Stack, san
 
 def test_a_paused_run_goes_on_when_a_person_approves(page: Page, stack: Stack, sandbox: Sandbox) -> None:
     """A plan that needs a person waits with a form; a wrong word is not taken, ROLLBACK and a name carry it out."""
-    open_form(page)
+    open_form(page, "canary-failure")
     choose_environment(page, "prod")
-    field(page, "Insist").locator(".p-toggle__control").first.click()
-    field(page, "Your name").locator("textarea").first.fill("Ada")
+    tick(page, "Insist")
+    write(page, "Your name", "Ada")
     submit(page)
     expect(page.get_by_text("Paused").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
     page.get_by_role("button", name="Resume").first.click()

@@ -1,0 +1,174 @@
+"""From an alarm to a recovered environment: server, responder and receiver as `backstop up` runs them.
+
+`make test` tries the cheapest route beside two failed deployments; `make trial` every route that is shipped.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+from sqlalchemy import select
+
+from blocks.settings import settings
+from deployments.environments import load_environment
+from deployments.stack import Stack
+from flows._release_memory import record
+from ledger.database import open_ledger
+from ledger.models import IncidentRow
+from rules.outcomes import Verdict
+from sandbox import breaking, faults
+from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Place
+from sandbox.practice import PRACTICES, Practice
+from sandbox.reading import read
+from sandbox.world import Sandbox
+from tasks.release_packages import package_of
+from tests.practising import given
+from tests.real.deliveries import VARIABLES, Delivery, delivery
+from tests.webhooks.github_rig import PREPROD, job, signed
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("sandbox"),
+    pytest.mark.timeout(720),
+]
+
+ROOT = Path(__file__).parents[2]
+SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "deployments/alarm_routes.yaml").read_text())
+FIRST = {practice.scenario: practice for practice in reversed(PRACTICES)}
+CHEAPEST = "dev-test-failure"
+CHOSEN = [
+    route for route in SHIPPED["routes"] if os.getenv("BACKSTOP_TRIAL") or route["scenario"] == CHEAPEST
+]
+
+
+@pytest.fixture(scope="module")
+def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything of one machine with the shipped routes, for the sandbox's account; release 2 is proven good."""
+    sandbox.reset()
+    home = tmp_path_factory.mktemp("alarms")
+    routes = home / "routes.yaml"
+    accounts = {name: {"account": ACCOUNT, "region": REGION} for name in ENVIRONMENTS}
+    topics = [Place(name).topic for name in ENVIRONMENTS]
+    routes.write_text(yaml.safe_dump(SHIPPED | {"environments": accounts, "topics": topics}))
+    extra = VARIABLES | {
+        "BACKSTOP_WEBHOOK_ROUTES": str(routes),
+        "BACKSTOP_WEBHOOK_CERTIFICATE_HOST": urlsplit(sandbox.home.addresses().certificate_url).netloc,
+        "BACKSTOP_WEBHOOK_CERTIFICATE_CA": str(sandbox.home.certificate),
+        "BACKSTOP_DELAY_SCALE": "0.3",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PREFECT_API")]:
+            patch.delenv(name)
+        for name, value in {**sandbox.variables(), "BACKSTOP_HOME": str(home)}.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        good = sandbox.release(2)
+        for name in ENVIRONMENTS:
+            place = load_environment(name)
+            packages = {
+                f.name: package_of(place, f.name, good).sha256 for f in place.lambda_platform.functions
+            }
+            record(place, good, Verdict.PASS, packages, by="the tests")
+        parts = Stack(
+            home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments, extra=extra
+        )
+        parts.start()
+        try:
+            yield parts
+        finally:
+            parts.stop()
+    settings.cache_clear()
+
+
+def ended(
+    stack: Stack, scenario: str, environment: str, begun: datetime, seconds: float = 420.0
+) -> IncidentRow:
+    """The scenario's incident, once it is closed."""
+    wanted = select(IncidentRow).where(
+        IncidentRow.scenario == scenario,
+        IncidentRow.environment == environment,
+        IncidentRow.opened_at >= begun,
+        IncidentRow.closed_at.is_not(None),
+    )
+    ledger, give_up = open_ledger(f"sqlite:///{stack.home / 'ledger.db'}"), time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        with ledger.reading() as session:
+            row = session.scalars(wanted).first()
+            if row is not None:
+                session.expunge(row)
+                return row
+        time.sleep(0.2)
+    raise AssertionError(f"{scenario} did not end in {environment}")
+
+
+def deliver(stack: Stack, sender: str, told: Delivery) -> None:
+    """Deliver, and see that it was taken."""
+    body, headers = told
+    answer = httpx.post(f"{stack.webhook_address}/alarms/{sender}", content=body, headers=headers)
+    assert answer.json()["alarms"][0]["result"] == "stored", answer.text
+
+
+def name_of(route: dict[str, Any]) -> str:
+    """What a route's test is called."""
+    return f"{route.get('source', 'sns')}-{route['scenario']}-in-{route['environment']}"
+
+
+@pytest.mark.parametrize("route", CHOSEN, ids=name_of)
+def test_an_alarm_recovers_its_environment(
+    stack: Stack, fresh_sandbox: Sandbox, route: dict[str, Any]
+) -> None:
+    """What the route waits for happens, its sender proves itself and tells of it, and the scenario recovers."""
+    begun, environment = datetime.now(UTC), route["environment"]
+    practice: Practice = FIRST[route["scenario"]].model_copy(update={"environment": environment})
+    if "source" not in route:
+        fresh_sandbox.subscribe(f"{stack.webhook_address}/alarms/sns")
+    try:
+        for fault in practice.faults:
+            faults.start(fresh_sandbox, fault, environment)
+        if "source" in route:
+            deliver(stack, route["source"], delivery(route, given(fresh_sandbox, practice)))
+
+        incident = ended(stack, route["scenario"], environment, begun)
+    finally:
+        fresh_sandbox.subscribe("")
+
+    assert incident.ending == "recovered", incident.ending_reason
+    assert not incident.rehearsal
+    fresh_sandbox.wait_until_green(environment)
+    found = read(fresh_sandbox.home, environment)
+    assert (found.releases, found.lock) == ({fresh_sandbox.release(2)}, "")
+
+
+def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbox: Sandbox) -> None:
+    """GitHub tells of two failed deployments: production is whole again, preprod is finished with that very commit."""
+    begun = datetime.now(UTC)
+    breaking.deploy_half(fresh_sandbox, "prod")
+    breaking.lose_state(fresh_sandbox, "preprod")
+    deploy, now = "Deploy to Production", f"{begun:%Y-%m-%dT%H:%M:%SZ}"
+    for told in (
+        job(deploy, workflow_name=deploy, id=1, head_sha=fresh_sandbox.release(3), completed_at=now),
+        job("Deploy to Preprod", id=2, head_sha=fresh_sandbox.release(2), completed_at=now),
+    ):
+        deliver(stack, "github", signed(told))
+
+    first = ended(stack, "production-deploy-failure", "prod", begun)
+    second = ended(stack, "preprod-terraform-failure", "preprod", begun)
+
+    assert (first.ending, second.ending) == ("recovered", "recovered"), (
+        first.ending_reason,
+        second.ending_reason,
+    )
+    assert read(fresh_sandbox.home, "prod").releases == {fresh_sandbox.release(2)}
+    assert first.reason == f"{deploy} / {deploy}"
+    assert second.reason == f"{PREPROD} / Deploy to Preprod"
+    assert second.parameters == {"release": fresh_sandbox.release(2)}

@@ -1,0 +1,121 @@
+"""Every scenario, started as a person starts it: its form in the Prefect UI, filled in, and the run watched to its end.
+
+`make test` rehearses each scenario once; `make trial` rehearses every practice of the sandbox and then really recovers.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from deployments.environments import load_environment
+from deployments.stack import Stack
+from flows._release_memory import record
+from ledger.models import IncidentRow, StepRow
+from rules.outcomes import Verdict
+from sandbox import faults, reading
+from sandbox.places import ENVIRONMENTS
+from sandbox.practice import PRACTICES, Practice
+from tasks.release_packages import package_of
+from tests.practising import UNSTEADY, given, seen
+from tests.ui.conftest import RECOVERY_MILLISECONDS, ledger_of, newest_incident
+from tests.ui.run_form import choose_environment, fill, open_form, submit, tick, write
+
+if TYPE_CHECKING:
+    from sandbox.world import Sandbox
+
+pytestmark = [
+    pytest.mark.ui,
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("sandbox"),
+    pytest.mark.timeout(600),
+]
+
+ALL = bool(os.getenv("BACKSTOP_TRIAL"))
+FIRST = {practice.scenario: practice for practice in reversed(PRACTICES)}
+QUICKLY = dict.fromkeys(("bad-release", "half-deployed", "failed-rollback"), "dashboard-code")
+"""What stands for a fault where a plan is all that is wanted: two calls instead of a deployment."""
+
+CHOSEN = (
+    PRACTICES if ALL else tuple(practice for practice in PRACTICES if FIRST[practice.scenario] is practice)
+)
+
+
+@pytest.fixture(scope="module")
+def proven(stack: Stack, sandbox: Sandbox) -> Stack:
+    """The stack, whose ledger says that the release that runs is proven good."""
+    release = sandbox.release(2)
+    for name in ENVIRONMENTS:
+        place = load_environment(name)
+        packages = {
+            f.name: package_of(place, f.name, release).sha256 for f in place.lambda_platform.functions
+        }
+        record(place, release, Verdict.PASS, packages, by="the tests")
+    return stack
+
+
+@pytest.mark.parametrize("practice", CHOSEN, ids=lambda p: f"{p.scenario}-{p.rung}")
+def test_a_scenario_is_started_from_its_form(
+    page: Page, proven: Stack, sandbox: Sandbox, practice: Practice
+) -> None:
+    """Its form can be filled in; a rehearsal shows the plan and changes nothing; then, all of it, it recovers."""
+    sandbox.reset()
+    for fault in practice.faults:
+        faults.start(sandbox, fault if ALL else QUICKLY.get(fault, fault), practice.environment)
+    before = seen(sandbox, practice.environment, without=UNSTEADY)
+
+    start(page, sandbox, practice, rehearse=True)
+    expect(page.get_by_text("Rehearsed").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
+
+    assert artifacts(page, practice) == {"plan", "report"}
+    incident = ended(proven, practice)
+    assert (incident.ending, incident.rehearsal) == ("rehearsed", True)
+    assert seen(sandbox, practice.environment, without=UNSTEADY) == before
+    with ledger_of(proven).reading() as session:
+        assert list(session.scalars(select(StepRow).where(StepRow.incident_id == incident.id))) == []
+    if not ALL:
+        return
+
+    start(page, sandbox, practice, rehearse=False)
+    expect(page.get_by_text("Recovered").first).to_be_visible(timeout=2 * RECOVERY_MILLISECONDS)
+
+    assert artifacts(page, practice) == {"plan", "report"}
+    incident = ended(proven, practice)
+    assert (incident.ending, incident.rehearsal) == ("recovered", False)
+    if practice.environment in ENVIRONMENTS:
+        sandbox.wait_until_green(practice.environment)
+        found = reading.read(sandbox.home, practice.environment)
+        assert (found.releases, found.lock) == ({sandbox.release(2)}, "")
+
+
+def start(page: Page, sandbox: Sandbox, practice: Practice, *, rehearse: bool) -> None:
+    """Fill the scenario's form in as the practice says, and send it."""
+    open_form(page, practice.scenario)
+    choose_environment(page, practice.environment)
+    fill(page, practice.scenario, given(sandbox, practice))
+    if rehearse:
+        tick(page, "Rehearse")
+    elif practice.break_glass:
+        write(page, "Break-glass reason", "nobody is there to ask")
+    write(page, "Your name", "Ada")
+    write(page, "Reason", "practice")
+    submit(page)
+
+
+def artifacts(page: Page, practice: Practice) -> set[str]:
+    """Which of the plan and the report the run's page shows."""
+    page.get_by_text("Artifacts", exact=True).first.click()
+    expect(page.get_by_text("-report").first).to_be_visible()
+    return {kind for kind in ("plan", "report") if page.get_by_text(f"-{kind}").count()}
+
+
+def ended(stack: Stack, practice: Practice) -> IncidentRow:
+    """The incident of the run that has ended."""
+    incident = newest_incident(stack)
+    assert (incident.scenario, incident.environment) == (practice.scenario, practice.environment)
+    return incident
