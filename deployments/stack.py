@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 30.0
 _SETTLED_AFTER = 60.0
+_QUIET_TASKS = {"PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING"}
+"""The log of a run tells its timeline; «Finished in state Completed()» of each probe would hide it."""
 
 
 @dataclass(slots=True)
@@ -167,7 +169,7 @@ class Stack:
         self._held.close()
 
     def _start_parts(self) -> None:
-        environment = {**os.environ, **self.environment()}
+        environment = {**_QUIET_TASKS, **os.environ, **self.environment()}
         logs = self.home / "logs"
         (self.home / "responder" / READY).unlink(missing_ok=True)
 

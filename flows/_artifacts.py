@@ -1,4 +1,4 @@
-"""What an incident shows in the Prefect UI: its plan, its progress while it runs, its report.
+"""What an incident shows in the Prefect UI: its plan, its progress and timeline while it runs, its report.
 
 Written by a thread of their own, so that acting never waits for the server, and joined at the end. Outside a flow
 run nothing happens, and an artifact that cannot be written stops nothing.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.context import FlowRunContext
+from prefect.logging import get_run_logger
 
 from flows import _report, _timeline_picture
 from flows._prefect_server import prefect_server
@@ -58,6 +59,7 @@ class Showcase:
         self._jobs: queue.SimpleQueue[ArtifactCreate | None] = queue.SimpleQueue()
         self._bar: UUID | None = None
         self._shown = ""
+        self._logged = 0
         self.problems: list[str] = []
         self._thread: threading.Thread | None = None
         if self._run is not None:
@@ -122,10 +124,14 @@ class Showcase:
             self._failed(error)
 
     def _show_progress(self, client: SyncPrefectClient) -> None:
-        """Bring the progress bar up to what the ledger says, if that changed."""
+        """Bring the run's log and its progress bar up to what the ledger says, if that changed."""
         try:
             with self._ledger.reading() as session:
                 story = read_story(session, self._incident)
+            # The log is what the run's page opens with. A run that resumes another one tells all of it.
+            for entry in story.entries[self._logged :]:
+                get_run_logger().info("%s: %s", entry.phase, entry.text)
+            self._logged = len(story.entries)
             done, told = _progress(story)
             if told == self._shown:
                 return

@@ -14,15 +14,20 @@ from uuid import UUID
 import pytest
 from moto import mock_aws
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort, LogSort
 from sqlalchemy import select
 
 from flows._incident import Request
 from ledger import approvals, incidents, timeline
 from ledger.database import Ledger, open_ledger
-from ledger.models import IncidentRow, PlanRow
+from ledger.models import IncidentRow, PlanRow, TimelineRow
 from rules.approvals import Answer, Decision
 from rules.outcomes import Ending, Outcome
 from rules.severity import Destructiveness, Tier
@@ -205,6 +210,29 @@ def test_the_ledger_knows_the_flow_run(board: Path, ledger: Ledger, client: Sync
         flow_run_id = session.get_one(IncidentRow, outcome.incident).flow_run_id
     assert flow_run_id
     assert client.read_flow_run(UUID(flow_run_id)).parameters["board"] == str(board)
+
+
+def test_the_log_of_the_run_tells_the_timeline(
+    board: Path, ledger: Ledger, client: SyncPrefectClient
+) -> None:
+    """The page of a run opens with its log: each entry of the timeline stands there, once and in order."""
+    run(board)
+    [row] = runs_of(client, board)
+    with ledger.reading() as session:
+        told = [f"{entry.phase}: {entry.text}" for entry in session.scalars(select(TimelineRow))]
+
+    logged: list[str] = []
+    deadline = time.monotonic() + PATIENCE  # Prefect sends logs now and then
+    while time.monotonic() < deadline and len(logged) < len(told) - 1:
+        time.sleep(0.2)
+        found = client.read_logs(
+            LogFilter(flow_run_id=LogFilterFlowRunId(any_=[row.id])), sort=LogSort.TIMESTAMP_ASC
+        )
+        logged = [entry.message for entry in found if entry.message in told]
+
+    assert logged
+    assert logged == told[: len(logged)]
+    assert any(line.startswith("act: ") for line in logged)
 
 
 def test_one_person_approves_in_the_form(board: Path, ledger: Ledger) -> None:

@@ -56,6 +56,8 @@ def test_a_rehearsal_from_the_form_changes_nothing(page: Page, stack: Stack, san
 
     rehearse(page)
 
+    expect(page.get_by_text("guard: would need one approver").first).to_be_visible()
+    expect(page.get_by_text("Finished in state Completed()")).to_have_count(0)
     page.get_by_text("Artifacts", exact=True).first.click()
     expect(page.get_by_text("plan-terraform").first).to_be_visible()
     incident = newest_incident(stack)
