@@ -53,6 +53,7 @@ class KitVariables(Frozen):
     mode: VariableName = "ITK_MODE"
     run_id: VariableName = "ITK_RUN_ID"
     redact_keys: VariableName = "ITK_REDACT_KEYS"
+    redact_patterns: VariableName = "ITK_REDACT_PATTERNS"
     log_groups: VariableName = "ITK_LOG_GROUPS"
     log_window: VariableName = "ITK_LOG_QUERY_WINDOW_SECONDS"
 

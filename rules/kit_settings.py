@@ -19,6 +19,8 @@ _HOST = re.compile(
 _PRODUCTION = re.compile(r"(?:^|[-_.])(?:prod|production|prd|live)(?:$|[-_.])", re.IGNORECASE)
 NEEDED_REDACTION = ("aws_access_key_id", "aws_secret_access_key", "password", "api_key")
 """What the runbook wants redacted at the least."""
+NEEDED_PATTERNS = ("email", "phone", "ssn", "name")
+"""The runbook's patterns of personal data."""
 
 
 class Place(Frozen):
@@ -160,6 +162,17 @@ def read_settings(text: str) -> dict[str, str]:
         if equals and name.strip() and not name.startswith("#"):
             found[name.strip()] = value.strip().strip("'\"")
     return found
+
+
+def with_setting(text: str, name: str, value: str) -> str:
+    """A `.env` file with one setting changed, or added at its end; every other line stays as it is."""
+    lines, done = [], False
+    for line in text.splitlines():
+        found = line.strip().removeprefix("export ").partition("=")[0].strip()
+        mine = found == name and not line.lstrip().startswith("#")
+        lines.append(f"{line[: line.index(name)]}{name}={value}" if mine else line)
+        done = done or mine
+    return "\n".join([*lines, *([] if done else [f"{name}={value}"])]) + "\n"
 
 
 def moment(text: str) -> datetime | None:

@@ -35,6 +35,12 @@ def _never_upwards(path: str) -> str:
     return path
 
 
+def _runs_nothing(address: str) -> str:
+    if "::" in address:
+        raise ValueError("an address with `::` makes git run a helper program")
+    return address
+
+
 RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._][A-Za-z0-9._/-]{0,199}$"), AfterValidator(_never_upwards)
 ]
@@ -54,6 +60,14 @@ FolderPath = Annotated[
     str, StringConstraints(pattern=r"^[/~][A-Za-z0-9 ._~@+/-]{0,399}$"), AfterValidator(_never_upwards)
 ]
 """An absolute folder of the host, or one below the home of whoever runs Backstop; never upwards."""
+
+RepositoryAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https?://|ssh://|file://|git@|/|~/)[A-Za-z0-9._~@:/+-]{1,400}$"),
+    AfterValidator(_never_upwards),
+    AfterValidator(_runs_nothing),
+]
+"""A Git repository's address or path: never an option, never a helper program."""
 
 QueueUrl = Annotated[
     str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,200}/[0-9]{12}/[A-Za-z0-9_-]{1,75}(\.fifo)?$")

@@ -175,6 +175,12 @@ FAULTS: dict[str, Fault] = {
             kit_faults.forget_stray_run,
         ),
         Fault(
+            "leaked-credentials",
+            "A run's artifacts hold the kit's access key and personal data; they were committed; in qa.",
+            kit_faults.leak_credentials,
+            kit_faults.forget_leak,
+        ),
+        Fault(
             "hung-run",
             "A test run says and does nothing any more, is deaf to SIGTERM, and holds its lock; in qa.",
             kit_faults.hang_a_run,

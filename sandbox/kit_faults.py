@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
 from rules.errors import RecoveryRefused
 from sandbox import kit_runs
-from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, QA, KitPlace
+from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, QA, RUNNER, RUNNER_SECRET, KitPlace
 from sandbox.world import Sandbox
 
-STRAY_RUN, HUNG_RUN, GOOD_RUN = "run-stray", "run-hung", "run-good"
+STRAY_RUN, HUNG_RUN, GOOD_RUN, LEAKY_RUN = "run-stray", "run-hung", "run-good", "run-leaky"
 COUNT, CONSUMED, DEAD_LETTERS = 24, 3, 2
 """Messages of the stray run; of these, taken by the queue's own consumer; failed by it until they were dead."""
 
@@ -58,6 +65,65 @@ def hang_a_run(sandbox: Sandbox, environment: str) -> None:
     sandbox.wait_for(
         lambda: len(kit_runs.processes_of(place, HUNG_RUN)) == 3, "the run and what it started hang"
     )
+
+
+def leak_credentials(sandbox: Sandbox, environment: str) -> None:
+    """A run whose artifacts hold the kit's own access key and personal data; somebody committed them, too."""
+    place = _place(sandbox, environment)
+    key = _runner_key(place)
+    leaked = {"ITK_TEST_KEY_ID": key["AccessKeyId"], "ITK_TEST_SECRET_KEY": key["SecretAccessKey"]}
+    place.configure(INTAKE, ITK_REDACT_KEYS="password", **leaked)
+    kit_runs.start(place, LEAKY_RUN, "--count", "6", "--misbehave", "secrets").wait(timeout=60)
+    place.configure(INTAKE, ITK_REDACT_KEYS="password")
+    _commit_artifacts(place)
+
+
+def forget_leak(sandbox: Sandbox, environment: str) -> None:
+    """No key, no artifacts, no repository."""
+    place = _place(sandbox, environment)
+    iam = place.client("iam")
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        for key in iam.list_access_keys(UserName=RUNNER)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=RUNNER, AccessKeyId=key["AccessKeyId"])
+    for folder in (*place.artifacts.glob(f"{LEAKY_RUN}*"), place.repository):
+        shutil.rmtree(folder, ignore_errors=True)
+    place.configure(INTAKE)
+
+
+def _runner_key(place: KitPlace) -> dict[str, str]:
+    """The kit's access key, as it is in the store: its first one is made here."""
+    iam, store = place.client("iam"), place.client("secretsmanager")
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_user(UserName=RUNNER)
+    if not iam.list_access_keys(UserName=RUNNER)["AccessKeyMetadata"]:
+        made = iam.create_access_key(UserName=RUNNER)["AccessKey"]
+        text = json.dumps({"AccessKeyId": made["AccessKeyId"], "SecretAccessKey": made["SecretAccessKey"]})
+        try:
+            store.create_secret(Name=RUNNER_SECRET, SecretString=text)
+        except store.exceptions.ResourceExistsException:
+            store.put_secret_value(SecretId=RUNNER_SECRET, SecretString=text)
+    found: dict[str, str] = json.loads(store.get_secret_value(SecretId=RUNNER_SECRET)["SecretString"])
+    return found
+
+
+def _commit_artifacts(place: KitPlace) -> None:
+    """Somebody commits the artifacts, and somebody else goes on."""
+    shutil.rmtree(place.repository, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / "work"
+
+        def git(*words: str) -> None:
+            who = ["-c", "user.name=Ada", "-c", "user.email=ada@kit.invalid", "-c", "commit.gpgsign=false"]
+            subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+        git("init", "--quiet", "--bare", "--initial-branch=main", str(place.repository))
+        git("clone", "--quiet", str(place.repository), str(work))
+        shutil.copytree(place.artifacts / LEAKY_RUN, work / "artifacts" / LEAKY_RUN)
+        (work / "orders.yaml").write_text("case: orders\n", encoding="utf-8")
+        for word, paths in (("Add a case", ["orders.yaml"]), ("Keep a run", ["artifacts"])):
+            git("-C", str(work), "add", *paths)
+            git("-C", str(work), "commit", "--quiet", "-m", word)
+        git("-C", str(work), "push", "--quiet", "origin", "HEAD:main")
 
 
 def _consume(place: KitPlace, queue: str) -> None:

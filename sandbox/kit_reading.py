@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from sandbox.kit_runs import processes_of
 from sandbox.places import Home
-from sandbox.test_kit.place import INTAKE, INTAKE_FIFO, QUEUES, Kept, KitPlace
+from sandbox.test_kit.place import INTAKE, INTAKE_FIFO, QUEUES, RUNNER, RUNNER_SECRET, Kept, KitPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,15 @@ class KitReading:
     locks: tuple[str, ...]
     runs: tuple[str, ...]
     """Names of the run folders."""
+    keys: tuple[str, ...]
+    """Whether the access keys of the kit's user are active."""
+    stored_key: bool
+    """Whether the key in the store is one of them that is active."""
+    redacted: str
+    """What the kit's settings say of redaction."""
+    evidence: tuple[str, ...]
+    branches: tuple[str, ...]
+    """Of the kit's repository."""
 
 
 def read(home: Home) -> KitReading:
@@ -41,6 +53,7 @@ def read(home: Home) -> KitReading:
         alive=tuple(run for run in runs if processes_of(place, run)),
         locks=tuple(sorted(path.name for path in (place.folder / "locks").glob("*.lock"))),
         runs=runs,
+        **_leaks(place),
     )
 
 
@@ -48,6 +61,26 @@ def _told(message: Kept, *, drawn: bool) -> tuple[str, str, str]:
     if drawn:
         return "", str(json.loads(message.body)["order"]), message.group
     return message.id, message.body, message.group
+
+
+def _leaks(place: KitPlace) -> dict[str, Any]:
+    iam, text = place.client("iam"), (place.folder / ".env").read_text(encoding="utf-8")
+    try:
+        keys = iam.list_access_keys(UserName=RUNNER)["AccessKeyMetadata"]
+        told = place.client("secretsmanager").get_secret_value(
+            SecretId=RUNNER_SECRET, VersionStage="AWSCURRENT"
+        )
+        stored = json.loads(told["SecretString"])["AccessKeyId"]
+    except (iam.exceptions.NoSuchEntityException, ClientError):
+        keys, stored = [], ""
+    refs = place.repository / "refs" / "heads"
+    return {
+        "keys": tuple(sorted(key["Status"] for key in keys)),
+        "stored_key": stored in {key["AccessKeyId"] for key in keys if key["Status"] == "Active"},
+        "redacted": "\n".join(line for line in text.splitlines() if "REDACT" in line),
+        "evidence": tuple(sorted(path.name for path in place.copies.rglob("*.evidence"))),
+        "branches": tuple(sorted(str(path.relative_to(refs)) for path in refs.rglob("*") if path.is_file())),
+    }
 
 
 def _ordered(queue: str, messages: list[Kept]) -> list[Kept]:

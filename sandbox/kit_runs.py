@@ -77,7 +77,7 @@ def keep_folders(home: Home, moment: str) -> None:
     place = KitPlace(home)
     kept = _kept(place, moment)
     shutil.rmtree(kept, ignore_errors=True)
-    for folder in (place.folder, place.copies):
+    for folder in (place.folder, place.copies, place.repository):
         if folder.exists():
             shutil.copytree(folder, kept / folder.name, symlinks=True)
 
@@ -87,7 +87,7 @@ def reset_folders(home: Home, moment: str) -> None:
     end_runs(home)
     place = KitPlace(home)
     kept = _kept(place, moment)
-    for folder in (place.folder, place.copies):
+    for folder in (place.folder, place.copies, place.repository):
         shutil.rmtree(folder, ignore_errors=True)
         if folder.is_file():
             folder.unlink()

@@ -107,6 +107,29 @@ PRACTICES: tuple[Practice, ...] = (
         parameters={"secret": "preprod/sentiment/dashboard-api-key"},
     ),
     Practice(
+        scenario="exposed-credentials",
+        rung="revoke",
+        faults=("leaked-credentials",),
+        environment="qa",
+        parameters={
+            "run": "run-leaky",
+            "secret": "qa/orders/runner-key",
+            "repository": "{home}/kit-repository.git",
+            "others_revoked": "true",
+        },
+    ),
+    Practice(
+        scenario="exposed-personal-data",
+        rung="withdraw",
+        faults=("leaked-credentials",),
+        environment="qa",
+        parameters={
+            "run": "run-leaky",
+            "repository": "{home}/kit-repository.git",
+            "people_told": "true",
+        },
+    ),
+    Practice(
         scenario="wrong-queue-publish",
         rung="remove",
         faults=("wrong-queue",),

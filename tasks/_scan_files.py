@@ -122,6 +122,23 @@ def _opened(name: str, where: Path, descriptor: int, tell: Tell) -> Iterator[tup
             tell(told, "no regular file")
 
 
+def values_in(folder: Path, *kinds: str) -> Iterator[list[tuple[str, int, bytes]]]:
+    """For what must act on the secrets themselves: kind, offset and value of these kinds, a list a file or member."""
+    for name, stream in files_of(folder, _say_nothing):
+        budget, places = (
+            Budget.of(os.fstat(stream.fileno()).st_size),
+            dict[str, list[tuple[str, int, bytes]]](),
+        )
+        for member, found in found_in(stream, name, _say_nothing, budget):
+            if found.kind in kinds:
+                places.setdefault(member, []).append((found.kind, found.offset, found.secret))
+        yield from places.values()
+
+
+def _say_nothing(_file: str, _reason: str) -> None:
+    """The report of the scan has said it."""
+
+
 def _finding(name: str, member: str, found: Found, salt: bytes) -> Finding:
     return Finding(
         file=name,

@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.1
 
 
 @action(subject="{case} as {run_id}", retries=0)
-def repeat_run(environment: Environment, case: str, run_id: str) -> Effect:
+def repeat_run(environment: Environment, case: str, run_id: str, options: tuple[str, ...] = ()) -> Effect:
     """Run a case again as another run, for no longer than a run may take. Repeating it changes nothing.
 
     A run that was begun before our own death is waited for. Its output goes into its folder, not here.
@@ -38,7 +38,7 @@ def repeat_run(environment: Environment, case: str, run_id: str) -> Effect:
     process = None
     if not tree_of(kit, read_record(folder).root, run_id):
         shutil.rmtree(folder, ignore_errors=True)  # begun by a run that died with it: nothing but a beginning
-        process = _started(environment, case, run_id, folder)
+        process = _started(environment, case, run_id, folder, options)
     while process.poll() is None if process else tree_of(kit, read_record(folder).root, run_id):
         if time.monotonic() > until:
             end_tree(kit, read_record(folder).root, run_id, platform.grace_seconds)
@@ -51,14 +51,16 @@ def repeat_run(environment: Environment, case: str, run_id: str) -> Effect:
     return Effect(subject=subject, changed=True, after=f"exit code {code}")
 
 
-def _started(environment: Environment, case: str, run_id: str, folder: Path) -> subprocess.Popen[bytes]:
+def _started(
+    environment: Environment, case: str, run_id: str, folder: Path, options: tuple[str, ...]
+) -> subprocess.Popen[bytes]:
     platform = environment.test_kit
     variables = os.environ | environment.aws.process_environment() | {platform.variables.run_id: run_id}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "repeated.log").open("ab") as said:
             return subprocess.Popen(
-                [*platform.command, "--case", case, "--out", str(folder)],
+                [*platform.command, "--case", case, "--out", str(folder), *options],
                 cwd=Path(platform.folder).expanduser(),
                 env=variables,
                 stdin=subprocess.DEVNULL,

@@ -20,6 +20,9 @@ INTAKE, INTAKE_FIFO = "qa-orders-intake", "qa-orders-intake.fifo"
 BILLING, BILLING_FIFO = "qa-billing-events", "qa-billing-events.fifo"
 """Other people's queues."""
 
+RUNNER, RUNNER_SECRET = "qa-orders-runner", "qa/orders/runner-key"
+"""The kit's own user, and where its access key is kept."""
+
 MAX_RECEIVES = 5
 LOG_GROUP = "/qa/orders-consumer"
 OTHERS = 12
@@ -75,6 +78,11 @@ class KitPlace:
         """The key they are encrypted with."""
         return self.home.credentials / "qa-copies-key"
 
+    @property
+    def repository(self) -> Path:
+        """Where the kit's cases are kept, and by mistake some artifacts."""
+        return self.home.path / "kit-repository.git"
+
     def url(self, queue: str) -> str:
         """A queue's address."""
         return f"{self.home.addresses().aws_url}/{ACCOUNT}/{queue}"
@@ -89,7 +97,7 @@ class KitPlace:
         """The sandbox's own client."""
         return organ_client(service, self.home.addresses().aws_url)
 
-    def configure(self, queue: str = INTAKE) -> None:
+    def configure(self, queue: str = INTAKE, **more: str) -> None:
         """Write the kit's `.env`: where it publishes, what it reads."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
         lines = {
@@ -99,6 +107,7 @@ class KitPlace:
             "ITK_LOG_GROUPS": LOG_GROUP,
             "ITK_LOG_QUERY_WINDOW_SECONDS": "900",
             "ITK_REDACT_KEYS": "aws_access_key_id,aws_secret_access_key,password,api_key,token",
+            **more,
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         (self.folder / ".env").write_text(text, encoding="utf-8")
