@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from benchmarks.aws_command import aws_command
 from benchmarks.direct_rollback import acting
 from benchmarks.figures import Figure
 from blocks.aws_account import AwsAccount
@@ -43,7 +44,6 @@ POLLUTED = ITEMS // EVERY
 LIMIT, MEGABYTES = 500, 40
 TABLE, RUN, REGION = "bench-items", "4711", "us-east-1"
 BEGAN = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-AWS_CLI = "awscli==1.46.3"
 
 
 def measure() -> Iterator[Figure]:
@@ -139,18 +139,9 @@ def _one_process_per_item(
 
 def _command(folder: Path) -> tuple[str, list[str]]:
     """AWS's own command from PyPI where uv can get it, else boto3 in a Python of its own."""
-    installer = Path(".backstop/tools/bin/uv")
-    if installer.exists():
-        places = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / "bin")}
-        got = subprocess.run(
-            [installer, "tool", "install", "--quiet", AWS_CLI],
-            check=False,
-            env=os.environ | places,
-            stdin=subprocess.DEVNULL,
-        )
-        if got.returncode == 0:
-            delete = ["dynamodb", "delete-item", "--table-name", TABLE, "--key"]
-            return "`aws dynamodb delete-item`", [str(folder / "bin" / "aws"), *delete]
+    if found := aws_command(folder):
+        delete = ["dynamodb", "delete-item", "--table-name", TABLE, "--key"]
+        return "`aws dynamodb delete-item`", [str(found), *delete]
     script = (
         "import boto3, json, sys; "
         f"boto3.client('dynamodb').delete_item(TableName={TABLE!r}, Key=json.loads(sys.argv[1]))"

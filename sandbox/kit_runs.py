@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
@@ -49,14 +48,18 @@ def wait_until_published(place: KitPlace, run_id: str, count: int, seconds: floa
         time.sleep(0.05)
 
 
-def processes_of(place: KitPlace, run_id: str) -> list[psutil.Process]:
-    """Every process that belongs to a run of this sandbox, whoever its parent is; zombies are not among them."""
+def processes_of(place: KitPlace, run_id: str = "") -> list[psutil.Process]:
+    """Every process that belongs to a run of this sandbox (to any, when none is named), whoever its parent is.
+
+    Zombies are not among them.
+    """
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            started = process.environ().get(RUN_VARIABLE) == run_id
-            ours = started or {"sandbox.test_kit", "--run-id", run_id} <= set(process.cmdline())
-            ours = ours and Path(process.cwd()).is_relative_to(place.folder)
+            words, marked = process.cmdline(), process.environ().get(RUN_VARIABLE, "")
+            if not marked and {"sandbox.test_kit", "--run-id"} <= set(words):
+                marked = words[words.index("--run-id") + 1]
+            ours = marked and run_id in ("", marked) and Path(process.cwd()).is_relative_to(place.folder)
             if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
@@ -64,12 +67,9 @@ def processes_of(place: KitPlace, run_id: str) -> list[psutil.Process]:
 
 def end_runs(home: Home) -> None:
     """Kill what is left of every run."""
-    place = KitPlace(home)
-    for record in place.artifacts.glob("*/run.json"):
-        with contextlib.suppress(ValueError):
-            for process in processes_of(place, json.loads(record.read_text(encoding="utf-8"))["run_id"]):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+    for process in processes_of(KitPlace(home)):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def keep_folders(home: Home, moment: str) -> None:

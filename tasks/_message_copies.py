@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -17,6 +16,10 @@ from rules.errors import StepFailed
 from rules.values import Frozen
 
 _SUFFIX = ".messages"
+
+
+_read: dict[tuple[str, str], tuple[Copy, ...]] = {}
+"""What this process has read, by place and name: a run's child process ends with its run."""
 
 
 class Attribute(Frozen):
@@ -74,19 +77,22 @@ class Copies:
         Raises:
             StepFailed: a copy cannot be read with this key.
         """
-        found: dict[str, Copy] = {}
-        for name, data in self._folder.read():
+        found = {copy.id: copy for name in self._folder.names() for copy in self._read(name)}
+        return dict(sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0])))
+
+    def _read(self, name: str) -> tuple[Copy, ...]:
+        """One copy. A copy is never changed: what this process has read it need not read again."""
+        place = (str(self._folder), name)
+        if place not in _read:
             try:
-                lines = self._cipher.decrypt(data).decode().splitlines()
+                lines = self._cipher.decrypt(self._folder.read(name)).decode().splitlines()
             except InvalidToken:
                 raise StepFailed(
                     f"The copy {name} cannot be read with the key in hand.",
                     hint="The key was changed since: give back the one that it was encrypted with.",
                 ) from None
-            for line in lines:
-                copy = Copy.model_validate(json.loads(line))
-                found[copy.id] = copy
-        return dict(sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0])))
+            _read[place] = tuple(Copy.model_validate_json(line) for line in lines)
+        return _read[place]
 
 
 class _Directory:
@@ -111,10 +117,16 @@ class _Directory:
                 hint="Nothing is deleted without a copy. Make room, or name another place for copies.",
             ) from error
 
-    def read(self) -> Iterator[tuple[str, bytes]]:
-        """Every copy."""
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-            yield path.name, path.read_bytes()
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    def names(self) -> list[str]:
+        """Of every copy."""
+        return sorted(path.name for path in self._folder.glob(f"*{_SUFFIX}"))
+
+    def read(self, name: str) -> bytes:
+        """One copy."""
+        return (self._folder / name).read_bytes()
 
 
 class _Bucket:
@@ -128,15 +140,19 @@ class _Bucket:
                 Bucket=self._bucket, Key=f"{self._prefix}/{name}", Body=data, ServerSideEncryption="AES256"
             )
 
-    def read(self) -> Iterator[tuple[str, bytes]]:
-        """Every copy."""
-        with translated("read the copies of messages"):
+    def __str__(self) -> str:
+        return f"{self._bucket}/{self._prefix}"
+
+    def names(self) -> list[str]:
+        """Of every copy."""
+        with translated("list the copies of messages"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._prefix}/"
             )
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    yield (
-                        entry["Key"],
-                        self._s3.get_object(Bucket=self._bucket, Key=entry["Key"])["Body"].read(),
-                    )
+            return [entry["Key"].rpartition("/")[2] for page in pages for entry in page.get("Contents", [])]
+
+    def read(self, name: str) -> bytes:
+        """One copy."""
+        with translated("read a copy of messages"):
+            body = self._s3.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")["Body"]
+            return bytes(body.read())

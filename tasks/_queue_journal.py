@@ -10,6 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ class QueueJournal:
         self._append(self._folder / "moves.jsonl", [{"sending": sorted(ids), "total": total}], safe=True)
 
     def sent(self, ids: Iterable[str]) -> None:
-        """Note that these were sent."""
-        self._append(self._folder / "moves.jsonl", [{"sent": sorted(ids)}], safe=True)
+        """Note that these were sent. Lost with the machine it is an intent again, which is looked up."""
+        self._append(self._folder / "moves.jsonl", [{"sent": sorted(ids)}], safe=False)
 
     def uncertain(self, ids: Iterable[str]) -> None:
         """Note that nobody can tell any more whether these were sent."""
@@ -58,14 +59,18 @@ class QueueJournal:
 
     def moves(self) -> Moves:
         """Where each message that was sent on stands."""
-        moves = Moves()
+        moves, intents = Moves(), dict[str, _Intent]()
         for line in self._lines(self._folder / "moves.jsonl"):
-            for one in line.get("sending", ()):
-                moves.pending[one] = int(line["total"])
-            for state, known in (("sent", moves.sent), ("uncertain", moves.uncertain)):
-                for one in line.get(state, ()):
-                    moves.pending.pop(one, None)
-                    known.add(one)
+            if "sending" in line:
+                intent = _Intent(int(line["total"]))
+                intents |= dict.fromkeys(line["sending"], intent)
+            for one in line.get("sent", ()):
+                intents.pop(one).expected += 1
+                moves.sent.add(one)
+            for one in line.get("uncertain", ()):
+                del intents[one]
+                moves.uncertain.add(one)
+        moves.pending = {one: intent.expected for one, intent in intents.items()}
         return moves
 
     def _holds(self, queue: str) -> Path:
@@ -94,10 +99,20 @@ class QueueJournal:
         return found
 
 
-class Moves:
-    """Ids of messages: sent, begun to be sent by a run that died (with the target's total before), not to be told."""
+@dataclass(slots=True)
+class _Intent:
+    """Messages that were about to be sent together. `expected`: what the target holds if nobody takes from it."""
 
-    def __init__(self) -> None:
-        self.sent: set[str] = set()
-        self.pending: dict[str, int] = {}
-        self.uncertain: set[str] = set()
+    expected: int
+
+
+@dataclass(slots=True)
+class Moves:
+    """Ids of messages that were sent, and of those that nobody can tell of.
+
+    `pending` were begun to be sent by a run that died: how many messages the target holds without them.
+    """
+
+    sent: set[str] = field(default_factory=set)
+    pending: dict[str, int] = field(default_factory=dict)
+    uncertain: set[str] = field(default_factory=set)

@@ -7,6 +7,7 @@ what a dead run was about to send is looked for by it. A FIFO queue deduplicates
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from blocks.aws_errors import NotThere, translated
@@ -17,6 +18,7 @@ from tasks._message_copies import Copy
 from tasks._queue_calls import BATCH, QueueCalls, Received, as_attributes
 from tasks._queue_journal import QueueJournal
 from tasks._queue_sweep import EMPTY_ANSWERS, SHORTEST_HOLD
+from tasks.kinds import in_parallel
 
 MOVED_FROM = "backstop_moved_from"
 """The attribute that names the message's first id."""
@@ -41,29 +43,38 @@ class Mover:
             self._settle(pending, max(moves.pending[one] for one in pending))
             moves = self._journal.moves()
         left = [m for m in messages if m.id not in moves.sent and m.id not in moves.uncertain]
-        sent = sum(self._batch(batch) for batch in _batches(left))
-        return sent, sum(message.id in moves.uncertain for message in messages)
+        if left:
+            self._send(left)
+        return len(left), sum(message.id in moves.uncertain for message in messages)
 
-    def _batch(self, batch: Sequence[Copy]) -> int:
+    def _send(self, messages: Sequence[Copy]) -> None:
+        """Write the intent, send, write what SQS took; the rest stays an intent that is settled first next time."""
         state = self._calls.state()
         if not state.exists:
             raise StepFailed(
                 f"The queue {self._calls.name} does not exist.",
                 hint="The copies are kept: name another queue.",
             )
-        self._journal.sending([message.id for message in batch], state.total)
+        self._journal.sending([message.id for message in messages], state.total)
+        calls = [partial(self._batch, batch) for batch in _batches(messages)]
+        # A FIFO queue's order is that of its sends.
+        refused = [call() for call in calls] if state.fifo else in_parallel(calls)
+        if told := next(filter(None, refused), None):
+            raise told
+
+    def _batch(self, batch: Sequence[Copy]) -> StepFailed | None:
+        """Send some at once; what SQS refused of them is returned as an error."""
         entries = [self._entry(number, message) for number, message in enumerate(batch)]
         with translated(f"send messages on to {self._calls.name}"):
             answer = self._sqs.send_message_batch(QueueUrl=self._calls.url, Entries=entries)
-        sent = [batch[int(done["Id"])].id for done in answer.get("Successful", [])]
-        self._journal.sent(sent)
+        self._journal.sent([batch[int(done["Id"])].id for done in answer.get("Successful", [])])
         failed = answer.get("Failed", [])
-        if failed:
-            told = f"{len(failed)} of {len(batch)} messages were refused: {failed[0].get('Message', '')}"
-            if failed[0].get("SenderFault"):
-                raise StepFailed(f"{told}.", hint="The copies are kept.")
-            raise TransientFailure(f"{told}.", hint="It is tried again.")
-        return len(sent)
+        if not failed:
+            return None
+        told = f"{len(failed)} of {len(batch)} messages were refused: {failed[0].get('Message', '')}."
+        if any(one.get("SenderFault") for one in failed):
+            return StepFailed(told, hint="The copies are kept.")
+        return TransientFailure(told, hint="It is tried again.")
 
     def _entry(self, number: int, message: Copy) -> dict[str, Any]:
         attributes = as_attributes(message)
@@ -125,7 +136,7 @@ def _batches(messages: Sequence[Copy]) -> Iterator[list[Copy]]:
     batch: list[Copy] = []
     size = 0
     for message in messages:
-        own = len(message.model_dump_json().encode())
+        own = len(message.body.encode()) + sum(len(n) + len(a.value) for n, a in message.attributes.items())
         if batch and (len(batch) == BATCH or size + own > _MOST_BYTES):
             yield batch
             batch, size = [], 0

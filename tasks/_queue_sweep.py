@@ -21,6 +21,9 @@ THREADS = 8
 EMPTY_ANSWERS = 2
 """SQS asks all its servers when it may wait a second; so many empty answers in a row end a search."""
 
+GATHERED = 50
+"""So many messages share one copy."""
+
 SHORTEST_HOLD, LONGEST_HOLD = 30, 43_200
 """Seconds; the longest is SQS's own limit."""
 
@@ -110,21 +113,31 @@ class Sweep:
         in_parallel([self._work for _ in range(threads)])
 
     def _work(self, wait_seconds: int = 1) -> None:
-        empty = 0
+        empty, hands = 0, list[Received]()
+        # Bringing a copy to the disk takes longest: several answers share one.
+        enough = BATCH if self._state.fifo else GATHERED
         while empty < (EMPTY_ANSWERS if wait_seconds else 1) and not self._stop.is_set():
-            batch = self._calls.receive(self._hold, wait_seconds)
+            batch = self._take(wait_seconds)
+            hands += batch
             empty = 0 if batch else empty + 1
-            if batch:
-                self._sort(batch)
+            if hands and (len(hands) >= enough or not batch):
+                self._sort(hands)
+                hands = []
+        if hands:
+            self._sort(hands)
 
-    def _sort(self, batch: Sequence[Received]) -> None:
+    def _take(self, wait_seconds: int) -> list[Received]:
+        """Receive, and note what is in our hands before anything else is done with it."""
+        batch = self._calls.receive(self._hold, wait_seconds)
         self._journal.hold(self._calls.url, [message.handle for message in batch])
         with self._lock:
-            if any(message.copy.id in self._hands for message in batch):
-                self._hold = min(
-                    self._hold * 2, LONGEST_HOLD
-                )  # it came back while we held it: calls are slow
+            came_back = any(message.copy.id in self._hands for message in batch)
+            if came_back:  # calls are slower than we thought
+                self._hold = min(self._hold * 2, LONGEST_HOLD)
             self._hands |= {message.copy.id: message.handle for message in batch}
+        return batch
+
+    def _sort(self, batch: Sequence[Received]) -> None:
         judged = [(message, self._judge(message.marks)) for message in batch]
         ours = [message for message, whose in judged if whose is Whose.OURS]
         self._copies.keep(m.copy for m in (batch if self._keep_all else ours))

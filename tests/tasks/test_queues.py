@@ -22,7 +22,7 @@ from rules.stray_messages import RunTraces, whose
 from sandbox.aws_front import Rule, change_rules
 from sandbox.test_kit.place import BILLING, INTAKE, INTAKE_FIFO, OTHERS, KitPlace
 from sandbox.world import Sandbox
-from tasks import _queue_sweep
+from tasks import _message_copies, _queue_sweep
 from tasks._message_copies import Copies
 from tasks._queue_calls import QueueCalls
 from tasks._queue_journal import QueueJournal
@@ -93,6 +93,7 @@ def sweep_and_die(environment: Environment, home: str, traces: RunTraces, url: s
     """Search a queue in a process of its own, which kills itself before its n-th deletion."""
     os.environ["BACKSTOP_HOME"] = home
     settings.cache_clear()
+    _queue_sweep.GATHERED = 10
     calls, count = QueueCalls(environment, url), 0
     delete = calls.delete
 
@@ -206,6 +207,7 @@ def test_copies_in_a_bucket(world: KitWorld, acting: Case) -> None:
     [entry, *_] = s3.list_objects_v2(Bucket="qa-copies")["Contents"]
     assert b"order" not in s3.get_object(Bucket="qa-copies", Key=entry["Key"])["Body"].read()
     world.place.copies_key.write_text("A" * 43 + "=")
+    _message_copies._read.clear()  # as in a new process
     with pytest.raises(StepFailed, match="cannot be read with the key"):
         Copies(environment, RUN).all()
 
@@ -217,11 +219,11 @@ def test_a_lost_reply_sends_nothing_twice(world: KitWorld, acting: Case, queue: 
     remove_published.fn(world.environment, RUN, traces, world.place.url(BILLING))
     break_calls(world, Rule("sqs.SendMessageBatch", "lose-reply", times=1))
 
-    effect = send_on(world.environment, RUN, world.place.url(queue), 1, 25)
+    send_on(world.environment, RUN, world.place.url(queue), 1, 25)
     again = send_on(world.environment, RUN, world.place.url(queue), 1, 25)
 
     assert sorted(ours(world, queue)) == sorted(f"order {n}" for n in range(25))
-    assert (effect.changed, again.changed) == (True, False)
+    assert not again.changed
 
 
 def test_a_batch_that_never_left_is_sent(world: KitWorld, acting: Case) -> None:
