@@ -127,7 +127,7 @@ def _decide(environment: Environment, run: int, pull_request: int | None) -> Pla
         target=str(seen.id),
         changes=tuple(
             Change(
-                subject=str(number),
+                subject=f"pull request #{number}",
                 before="another comment of ours, or none",
                 after=attempt_address(seen),
                 kind="comment",
@@ -152,20 +152,25 @@ def _explained(environment: Environment, look: RunLook) -> str:
 
 def _act(environment: Environment, plan: Plan) -> None:
     for change in plan.changes:
-        comment_on_pull_request(environment, int(change.subject), plan.facts[MARKER], plan.facts[COMMENT])
+        comment_on_pull_request(environment, _number(change.subject), plan.facts[MARKER], plan.facts[COMMENT])
 
 
 def _verify(environment: Environment, plan: Plan) -> Verification:
     checks = []
     for change in plan.changes:
-        said = said_on_pull_request(environment, int(change.subject), plan.facts[MARKER])
+        said = said_on_pull_request(environment, _number(change.subject), plan.facts[MARKER])
         there = change.after in said
         checks.append(
             Check(
-                name=f"pull request #{change.subject}",
+                name=change.subject,
                 verdict=Verdict.PASS if there else Verdict.FAIL,
                 reason="it says why" if there else "the comment is not there",
                 wanted=change.after,
             )
         )
     return Verification.of(checks)
+
+
+def _number(pull_request: str) -> int:
+    """The 17 of «pull request #17»."""
+    return int(pull_request.rpartition("#")[2])

@@ -137,9 +137,9 @@ def _decide(
             reasons.append(f"{seen.named} is not run again: run {newer.id} is newer")
         changes.append(
             Change(
-                subject=str(seen.id),
-                before=str(seen.attempt),
-                after="ended" if newer else str(seen.attempt + 1),
+                subject=f"run {seen.id}",
+                before=f"attempt {seen.attempt}",
+                after="ended" if newer else f"attempt {seen.attempt + 1}",
                 kind=ONLY_END if newer else AGAIN,
             )
         )
@@ -166,7 +166,7 @@ def _act(environment: Environment, plan: Plan) -> None:
 
 
 def _free(environment: Environment, change: Change, force_after_seconds: float) -> None:
-    run, attempt = int(change.subject), int(change.before)
+    run, attempt = _number(change.subject), _number(change.before)
     end_run(environment, run, attempt, force_after_seconds)
     if change.kind == AGAIN:
         rerun(environment, run, attempt)
@@ -178,7 +178,7 @@ def _verify(environment: Environment, plan: Plan) -> Verification:
 
 
 def _proof(environment: Environment, change: Change) -> list[Check]:
-    run, attempt = int(change.subject), int(change.before)
+    run, attempt = _number(change.subject), _number(change.before)
     conclusion = attempt_conclusion(environment, run, attempt)
     ended = Check(
         name=f"run {run} attempt {attempt}",
@@ -194,3 +194,8 @@ def _proof(environment: Environment, change: Change) -> list[Check]:
         BEGIN_SECONDS,
     )
     return [ended, judge_new_attempt(look, attempt)]
+
+
+def _number(told: str) -> int:
+    """The 9018 of «run 9018»."""
+    return int(told.rpartition(" ")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox import damaged_data, kit_reading, reading
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 UNSTEADY = ("alarms", "queues")
 """What changes by itself: alarms have their own pace, and a test run that goes wrong goes on publishing."""
+ANSWERS = {"healthy": False, "answering_release": ""}
+"""Nor does a function answer each time in the same time."""
 
 
 def given(sandbox: Sandbox, practice: Practice) -> dict[str, str]:
@@ -31,3 +34,10 @@ def seen(sandbox: Sandbox, environment: str, without: Collection[str] = ()) -> d
     home = sandbox.home
     found: Any = kit_reading.read(home) if environment == QA else reading.read(home, environment)
     return {name: getattr(found, name) for name in found.__slots__ if name not in without}
+
+
+def standing(sandbox: Sandbox, environment: str) -> dict[str, Any]:
+    """What of it only changes when somebody changes it: before and after a rehearsal it is the same."""
+    found = seen(sandbox, environment, without=UNSTEADY)
+    functions = {name: replace(each, **ANSWERS) for name, each in found.get("functions", {}).items()}
+    return found | {"functions": functions}

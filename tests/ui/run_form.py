@@ -21,7 +21,11 @@ def open_form(page: Page, deployment: str) -> None:
     page.locator("a[href$='/deployments']").first.click()
     page.get_by_placeholder("Search deployments").fill(deployment)
     links = page.locator("a[href*='/deployments/deployment/']")
-    links.get_by_text(deployment, exact=True).first.click()
+    found = links.get_by_text(deployment, exact=True).first
+    found.wait_for()
+    # The list is drawn anew when the search is answered: a click before that is lost.
+    expect(links.filter(has_not_text=deployment)).to_have_count(0)
+    found.click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
     expect(field(page, "Rehearse")).to_be_visible()
@@ -74,5 +78,4 @@ def submit(page: Page) -> None:
 def _write_json(page: Page, title: str, value: str) -> None:
     field(page, title).locator(".schema-form-property-menu button").first.click()
     page.get_by_text("Use JSON input").last.click()
-    field(page, title).locator(".cm-content").first.click()
-    page.keyboard.insert_text(json.dumps(value))
+    write(page, title, json.dumps(value))

@@ -21,7 +21,7 @@ from sandbox import faults, reading
 from sandbox.places import ENVIRONMENTS
 from sandbox.practice import PRACTICES, Practice
 from tasks.release_packages import package_of
-from tests.practising import UNSTEADY, given, seen
+from tests.practising import given, standing
 from tests.ui.conftest import RECOVERY_MILLISECONDS, ledger_of, newest_incident
 from tests.ui.run_form import choose_environment, fill, open_form, submit, tick, write
 
@@ -67,7 +67,7 @@ def test_a_scenario_is_started_from_its_form(
     sandbox.reset()
     for fault in practice.faults:
         faults.start(sandbox, fault if ALL else QUICKLY.get(fault, fault), practice.environment)
-    before = seen(sandbox, practice.environment, without=UNSTEADY)
+    before = standing(sandbox, practice.environment)
 
     start(page, sandbox, practice, rehearse=True)
     expect(page.get_by_text("Rehearsed").first).to_be_visible(timeout=RECOVERY_MILLISECONDS)
@@ -75,7 +75,7 @@ def test_a_scenario_is_started_from_its_form(
     assert artifacts(page, practice) == {"plan", "report"}
     incident = ended(proven, practice)
     assert (incident.ending, incident.rehearsal) == ("rehearsed", True)
-    assert seen(sandbox, practice.environment, without=UNSTEADY) == before
+    assert standing(sandbox, practice.environment) == before
     with ledger_of(proven).reading() as session:
         assert list(session.scalars(select(StepRow).where(StepRow.incident_id == incident.id))) == []
     if not ALL:
