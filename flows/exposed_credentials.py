@@ -12,16 +12,17 @@ from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._leak import RUN, Leak
 from rules.errors import NoWayBack
-from rules.exposed_secrets import Answer, ExposedKey, judge_death, judge_stored, persons_work
+from rules.exposed_secrets import Answer, ExposedKey, judge_death, judge_restart, judge_stored, persons_work
 from rules.findings import BEYOND_A_SCAN
 from rules.kit_settings import NEEDED_REDACTION
 from rules.leaks import judge_rest
-from rules.names import RepositoryAddress, RunId, SecretName
+from rules.names import FunctionName, RepositoryAddress, RunId, SecretName
 from rules.outcomes import Check, Finding, Outcome, Verification
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
 from rules.severity import Destructiveness
 from tasks.evidence import preserve_evidence
+from tasks.function_restarts import restart_function, restarted_for
 from tasks.iam_keys import (
     ask_with_key,
     deactivate_key,
@@ -30,13 +31,14 @@ from tasks.iam_keys import (
     prove_dead,
     replace_key,
     stored_key_works,
+    stored_reference,
 )
 from tasks.kinds import in_parallel
 
 SCENARIO = "exposed-credentials"
 BUDGET_SECONDS = PROMISES[SCENARIO].seconds
 UNASKED = Request()
-KEYS, BEFORE, SECRET, REST = "exposed", "before", "kept_in", "rest"
+KEYS, BEFORE, SECRET, FUNCTIONS, REST = "exposed", "before", "kept_in", "functions", "rest"
 """Names of the facts in the plan: none that the redactor takes for a secret's, or the ledger forgets the value."""
 
 
@@ -45,6 +47,7 @@ def recover(
     environment: Environment,
     run: RunId | None = None,
     secret: SecretName | None = None,
+    functions: list[FunctionName] | None = None,
     repository: RepositoryAddress | None = None,
     others_revoked: bool = False,
     rehearse: bool = False,
@@ -55,7 +58,8 @@ def recover(
     1. Look: every file of the run, archives too; whose the AWS keys are. What a scan cannot find is said.
     2. Keep the artifacts as evidence, encrypted, and read them back.
     3. Deactivate the keys of this account, and prove each dead: calls with it are refused, three times in a row.
-    4. Make a new key, and keep it in Secrets Manager at once; a lost answer never leaves a third key.
+    4. Make a new key, and keep it in Secrets Manager at once; a lost answer never leaves a third key. Functions
+       that use it begin anew.
     5. Delete the artifacts. Clean the repository's history on a new branch for review; nothing is forced.
     6. Complete the redaction settings, run the case again with redaction, and scan what it wrote.
 
@@ -69,6 +73,7 @@ def recover(
         environment: Where the test kit ran.
         run: The run's id. Leave empty for the newest one.
         secret: Where in Secrets Manager the user's key is kept, as AccessKeyId and SecretAccessKey. Empty: no new key.
+        functions: Lambda functions that use the key, and begin anew with the new one.
         repository: The Git repository whose history may hold it. Leave empty to leave Git alone.
         others_revoked: Tick when all that the report leaves to a person is done.
         rehearse: Only say what would be done; nothing is changed.
@@ -91,7 +96,7 @@ def recover(
         ladder=[
             Rung(
                 name="revoke",
-                decide=lambda _finding: _decide(leak, secret or ""),
+                decide=lambda _finding: _decide(leak, secret or "", functions or []),
                 act=partial(_act, leak),
                 verify=partial(_verify, leak, others_revoked=others_revoked),
                 act_seconds=1800.0,
@@ -109,7 +114,7 @@ def _detect(leak: Leak) -> Finding:
     )
 
 
-def _decide(leak: Leak, secret: str) -> Plan:
+def _decide(leak: Leak, secret: str, functions: list[str]) -> Plan:
     run = leak.wanted_run()
     report, found = leak.scan(run)
     if not found:
@@ -136,6 +141,10 @@ def _decide(leak: Leak, secret: str) -> Plan:
         )
     elif secret:
         rest = (*rest, f"keys of {len(users)} users are exposed: make each a new one by hand")
+    if replaced:
+        changes += [
+            Change(subject=name, before="running", after="begun anew", kind="function") for name in functions
+        ]
     before = {user: [key.reference for key in keys_of(leak.environment, user)] for user in users}
     return Plan(
         scenario=SCENARIO,
@@ -151,6 +160,7 @@ def _decide(leak: Leak, secret: str) -> Plan:
             KEYS: json.dumps([key.model_dump() for key in ours]),
             BEFORE: json.dumps(before),
             SECRET: replaced,
+            FUNCTIONS: json.dumps(functions if replaced else []),
             REST: json.dumps(rest),
         },
         reasons=(report.told(), *rest, *(f"beyond a scan: {what}" for what in BEYOND_A_SCAN)),
@@ -170,7 +180,9 @@ def _act(leak: Leak, plan: Plan) -> None:
     if plan.facts[SECRET]:
         user, exposed = keys[0].user, tuple(key.reference for key in keys)
         before = tuple(json.loads(plan.facts[BEFORE])[user])
-        replace_key(environment, user, exposed, before, plan.facts[SECRET])
+        made = replace_key(environment, user, exposed, before, plan.facts[SECRET])
+        if names := json.loads(plan.facts[FUNCTIONS]):
+            in_parallel([partial(restart_function, environment, name, made.after) for name in names])
     leak.clear(plan)
 
 
@@ -190,6 +202,9 @@ def _verify(leak: Leak, plan: Plan, *, others_revoked: bool) -> Verification:
     if plan.facts[SECRET]:
         works = stored_key_works(environment, keys[0].user, plan.facts[SECRET])
         checks.append(judge_stored(plan.facts[SECRET], works))
+        mark = stored_reference(environment, plan.facts[SECRET])
+        for name in json.loads(plan.facts[FUNCTIONS]):
+            checks.append(judge_restart(name, restarted_for(environment, name), mark))
     checks += leak.checks(plan)
     checks.append(judge_rest(json.loads(plan.facts[REST]), others_revoked))
     return Verification.of(checks)

@@ -124,6 +124,13 @@ def judge_stored(secret: str, answer: Answer) -> Check:
     return Check(name=f"key in {secret}", verdict=verdict, reason=answer.value, wanted=Answer.ACCEPTED.value)
 
 
+def judge_restart(function: str, restarted_for: str, reference: str) -> Check:
+    """Whether a function began anew after the key was replaced."""
+    fresh = restarted_for == reference
+    reason = f"it began anew for {reference}" if fresh else "it may still run with the old key"
+    return Check(name=function, verdict=Verdict.PASS if fresh else Verdict.FAIL, reason=reason)
+
+
 def persons_work(findings: Iterable[Finding], keys: Iterable[ExposedKey]) -> tuple[str, ...]:
     """What only a person can do, one sentence a kind."""
     kinds = {finding.kind for finding in findings} - {"aws-key-id", "aws-secret-key"}

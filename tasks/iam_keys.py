@@ -235,6 +235,15 @@ def _store(environment: Environment, secret: str, value: dict[str, Any]) -> None
 
 
 @probe
+def stored_reference(environment: Environment, secret: str) -> str:
+    """The reference of the key in the store.
+
+    Permissions: secretsmanager:GetSecretValue
+    """
+    return key_reference(str(_stored(environment, secret).get("AccessKeyId", "")))
+
+
+@probe
 def stored_key_works(environment: Environment, user: str, secret: str) -> Answer:
     """Whether the key in the store is one of the user's, and AWS accepts it; new ones take some seconds.
 

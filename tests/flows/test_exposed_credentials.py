@@ -15,14 +15,18 @@ from blocks.settings import settings
 from flows.exposed_credentials import recover
 from ledger.database import open_ledger
 from ledger.models import PlanRow, StepRow, TimelineRow
+from rules.exposed_secrets import key_reference
 from rules.outcomes import Ending
 from sandbox import wires
 from sandbox.aws_front import Rule
 from sandbox.kit_faults import LEAKY_RUN
+from sandbox.places import ROLE
 from sandbox.test_kit.place import RUNNER, RUNNER_SECRET, KitPlace
 from sandbox.world import Sandbox
 from tasks.evidence import take_out
+from tasks.function_restarts import VARIABLE
 from tests.flows.kit_world import KitWorld, steps
+from tests.tasks.lambda_service import packaged
 
 pytestmark = [pytest.mark.slow]
 
@@ -180,6 +184,22 @@ def test_a_lost_answer_leaves_no_second_key(world: KitWorld) -> None:
     keys = world.place.client("iam").list_access_keys(UserName=RUNNER)["AccessKeyMetadata"]
     assert {key["AccessKeyId"] for key in keys} <= {old["AccessKeyId"], stored(world)["AccessKeyId"]}
     assert opens(world, stored(world))
+
+
+def test_what_uses_the_key_begins_anew(world: KitWorld) -> None:
+    """A function that reads the key when it starts is restarted for the new one, after it is in the store."""
+    client = world.place.client("lambda")
+    client.create_function(
+        FunctionName="qa-orders-consumer", Runtime="python3.11", Role=ROLE, Handler="app.handler",
+        Code={"ZipFile": packaged("1")}, Environment={"Variables": {"STAGE": "qa"}},
+    )  # fmt: skip
+
+    outcome = recover.fn(world.environment, **everything(world, functions=["qa-orders-consumer"]))
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    told = client.get_function_configuration(FunctionName="qa-orders-consumer")["Environment"]["Variables"]
+    assert told == {"STAGE": "qa", VARIABLE: key_reference(stored(world)["AccessKeyId"])}
+    client.delete_function(FunctionName="qa-orders-consumer")
 
 
 def test_two_keys_in_use_leave_no_room(world: KitWorld) -> None:
