@@ -65,8 +65,7 @@ def look(stray: Stray) -> Looked:
     environment, given = stray.environment, _given(stray)
     run = stray.run or ("" if given else newest_run(environment))
     traces = accounted(environment, run, given)
-    own = set(environment.test_kit.targets)
-    published = [url for url in traces.queues if url not in own]
+    own, published = environment.test_kit.targets, list(traces.queues)
     if stray.wrong_queue and stray.wrong_queue not in published:
         published.append(stray.wrong_queue)
     if stray.wrong_queue in own:

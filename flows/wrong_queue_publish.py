@@ -77,26 +77,29 @@ def recover(
     stray = Stray(
         environment, run or "", wrong_queue or "", tuple(correlation_ids or NOBODY), sent_after, sent_before
     )
-    remove = Rung(
-        name="remove",
-        decide=lambda _finding: _decide(stray, send_on=send_on_to_right_queue, spend=spend_receives),
-        act=partial(_act, environment),
-        verify=partial(_verify, environment),
-        act_seconds=1800.0,
-    )
-    purging = Rung(
-        name="purge",
-        decide=lambda _finding: _decide_purge(stray),
-        act=partial(_act_purge, environment),
-        verify=partial(_verify_purge, environment),
-    )
     return handle(
         SCENARIO,
         environment,
         rehearse=rehearse,
         request=request,
         detect=lambda: _detect(stray),
-        ladder=[purging if purge_instead else remove],
+        ladder=[
+            Rung(
+                name="remove",
+                decide=lambda _finding: _decide(
+                    stray, send_on=send_on_to_right_queue, spend=spend_receives, purge=purge_instead
+                ),
+                act=partial(_act, environment),
+                verify=partial(_verify, environment),
+                act_seconds=1800.0,
+            ),
+            Rung(
+                name="purge",
+                decide=lambda _finding: _decide_purge(stray, chosen=purge_instead),
+                act=partial(_act_purge, environment),
+                verify=partial(_verify_purge, environment),
+            ),
+        ],
         budget_seconds=BUDGET_SECONDS,
         parameters={"run": run or "the newest"} | ({"wrong queue": wrong_queue} if wrong_queue else {}),
     )
@@ -128,7 +131,9 @@ def _setting(environment: Environment) -> Check:
     return judge_queue_setting(variable, kit_settings(environment).get(variable, ""), kit_place(environment))
 
 
-def _decide(stray: Stray, *, send_on: bool, spend: bool) -> Plan:
+def _decide(stray: Stray, *, send_on: bool, spend: bool, purge: bool) -> Plan:
+    if purge:
+        raise NoWayBack("Somebody chose to purge.")
     environment, found = stray.environment, look(stray)
     searched = [url for url in found.wrong for url in (url, found.states[url].dead_letters) if url]
     existing = [url for url in searched if found.states[url].exists]
@@ -227,7 +232,9 @@ def _verify(environment: Environment, plan: Plan) -> Verification:
     return Verification.of(checks)
 
 
-def _decide_purge(stray: Stray) -> Plan:
+def _decide_purge(stray: Stray, *, chosen: bool) -> Plan:
+    if not chosen:
+        raise NoWayBack("Nobody chose to purge.")
     environment, found = stray.environment, look(stray)
     if environment.tier is not Tier.QA:
         raise RecoveryRefused(

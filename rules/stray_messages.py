@@ -27,7 +27,7 @@ class RunTraces(Frozen):
     ended: datetime | None = None
     """None: it may still run."""
     queues: tuple[str, ...] = ()
-    """Where it sent to, by its own word."""
+    """Where it sent to beside the queues that are meant for it, by its own word."""
 
     @property
     def can_be_told(self) -> bool:

@@ -89,18 +89,19 @@ def read_record(folder: Path) -> RunRecord:
         return RunRecord(run_id=folder.name)
 
 
-def read_traces(folder: Path) -> RunTraces:
-    """What the run published, by its own word. A span that was cut off is left out."""
-    record, ids, correlations, queues, last = read_record(folder), set(), set(), {}, None
+def read_traces(folder: Path, own: tuple[str, ...]) -> RunTraces:
+    """What the run published outside its `own` queues, by its own word. A span that was cut off is left out."""
+    record, ids, correlations, queues = read_record(folder), set[str](), set[str](), dict[str, bool]()
     for span in _spans(folder / SPANS):
         if span.get("name") != "sqs.send" or span.get("run_id") != record.run_id:
+            continue
+        if span.get("queue_url") in own:
             continue
         if span.get("message_id"):
             ids.add(str(span["message_id"]))
         if span.get("correlation_id"):
             correlations.add(str(span["correlation_id"]))
         queues[str(span.get("queue_url", ""))] = True
-        last = _moment(span.get("time")) or last
     queues.pop("", None)
     return RunTraces(
         run_id=record.run_id,

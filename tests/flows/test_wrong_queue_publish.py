@@ -111,6 +111,28 @@ def test_a_run_that_published_where_it_should_is_left_alone(world: KitWorld) -> 
     assert world.read() == before
 
 
+def test_what_went_to_the_right_queue_is_not_counted(world: KitWorld) -> None:
+    """A run that published to both: its messages in the right queue stay, and are no part of the counts."""
+    world.fault("wrong-queue")
+    spans = world.place.artifacts / STRAY_RUN / "spans.jsonl"
+    right = {
+        "name": "sqs.send",
+        "run_id": STRAY_RUN,
+        "queue_url": world.place.url(INTAKE),
+        "message_id": "m-right",
+        "correlation_id": "c-right",
+    }
+    with spans.open("a") as file:
+        file.write(json.dumps(right) + "\n")
+
+    outcome = recover.fn(world.environment)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.verification
+    assert outcome.verification.checks[0].reason.startswith(f"{COUNT} published, {FOUND} removed")
+    assert recover.fn(world.environment).ending is Ending.NOTHING_TO_DO
+
+
 def test_a_rehearsal_changes_nothing(world: KitWorld) -> None:
     """Not even a receive count; the run goes on; the plan is what is then done, and offers the right setting."""
     world.fault("wrong-queue")
