@@ -33,6 +33,9 @@ _BREAK = re.compile(r"(?:\\\r?\n|=\r?\n|\r?\n|\\r\\n|\\n)[ \t]*(?:[>|#+*] ?)?")
 _ENCODED = re.compile("|".join(map(re.escape, ENCODED)))
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
+_PIECE = 4
+"""Characters of a secret beside a surer one in it that are told as well; fewer are quotes and brackets."""
+
 
 class Span(NamedTuple):
     """One secret: the characters from `start` to before `end`."""
@@ -113,10 +116,15 @@ def _broken(text: str, found: list[Span]) -> Iterator[Span]:
 
 
 def _apart(spans: Iterable[Span]) -> list[Span]:
-    """The spans in order; of two that overlap the surer, then the longer one."""
+    """The spans in order, none over another: the surer keeps its place, what a longer one has beside it stays found."""
     rank = {Proof.CHECKSUM: 0, Proof.STRUCTURE: 1, Proof.SHAPE: 2, Proof.NAME: 3, Proof.DOUBTFUL: 4}
     kept: list[Span] = []
     for span in sorted(spans, key=lambda each: (rank[each.proof], each.start - each.end, each.start)):
-        if span.end > span.start and all(span.end <= each.start or each.end <= span.start for each in kept):
-            kept.append(span)
+        start = span.start
+        for other in sorted(each for each in kept if each.start < span.end and span.start < each.end):
+            if other.start - start >= _PIECE:
+                kept.append(span._replace(start=start, end=other.start))
+            start = max(start, other.end)
+        if span.end - start >= _PIECE or (start == span.start and span.end > start):
+            kept.append(span._replace(start=start))
     return sorted(kept)

@@ -68,6 +68,17 @@ def test_agrees_with_the_redactor(text: str) -> None:
         assert text[span.start : span.end] not in redact(text)
 
 
+def test_the_rest_of_a_secret_is_found_too() -> None:
+    """A password that holds something of a known shape is found from its first to its last character."""
+    text = f'{{"password": "before-{KEY_ID}-and-after", "x": 1}}'
+
+    found = find_spans(text)
+
+    covered = "".join(text[span.start : span.end] for span in found)
+    assert covered == f"before-{KEY_ID}-and-after"
+    assert KEY_ID in [text[span.start : span.end] for span in found]
+
+
 @pytest.mark.parametrize("gap", ["\n", "\r\n", "\n    ", "\\\n", "=\n", "\n> ", "\\n"])
 def test_a_token_cut_by_a_line_end(gap: str) -> None:
     """A token that was wrapped is found as one, from its first to its last character."""
