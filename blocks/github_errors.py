@@ -104,8 +104,19 @@ def _message(error: RequestFailed) -> str:
         told = error.response.json()
     except ValueError:
         told = {}
-    message = str(told.get("message", "")) if isinstance(told, dict) else ""
+    if not isinstance(told, dict):
+        told = {}
+    message = " ".join([str(told.get("message", "")), *_details(told.get("errors"))])
     return " ".join(message.split())[:300] or error.response.reason_phrase
+
+
+def _details(told: object) -> list[str]:
+    """What a 422 says beyond «Validation Failed»: which field, or GitHub's own sentence."""
+    errors = [error for error in told if isinstance(error, dict)] if isinstance(told, list) else []
+    return [
+        str(error.get("message") or f"{error.get('field', '?')} is {error.get('code', '?')}")
+        for error in errors
+    ]
 
 
 def _kind(error: Exception) -> str:

@@ -58,7 +58,7 @@ class TerraformWorkspace(StrictBlock):
     revert_by: RevertBy = Field(
         default=RevertBy.PULL_REQUEST,
         title="How a broken commit is reverted",
-        description="By a branch for a pull request, or pushed to the default branch at once.",
+        description="By a pull request (on GitHub, if one is set), or pushed to the default branch at once.",
     )
     binary: str = Field(
         default="terraform",

@@ -53,6 +53,7 @@ class Phases:
         self.case, self.environment, self.request = case, environment, request
         self.detect, self.ladder = detect, ladder
         self.problems: list[str] = []
+        self.left = ""
 
     def carry_through(self) -> Outcome:
         """Go through every phase and close the incident; a lost lease or ledger leaves it open, to be taken up.
@@ -128,7 +129,7 @@ class Phases:
                 if rung.holds:
                     self.problems.append(f"{plan.title}: done and verified, and it stays so")
                     break
-                return Ending.RECOVERED, f"{plan.title}; verified", ""
+                return Ending.RECOVERED, f"{plan.title}; verified", self.left
         raise NotRecovered(
             "No way back was left: " + "; ".join(self.problems or ["the ladder is empty"]) + ".",
             hint="A person is needed. The report has everything that was seen and tried.",
@@ -240,6 +241,7 @@ class Phases:
         except StepFailed as error:
             return Verdict.INCONCLUSIVE, f"it could not be verified: {error.message}"
         self.case.keep_verification(verification)
+        self.left = verification.left
         return verification.verdict, "; ".join(verification.reasons)
 
     def _health_now(self) -> Verification:

@@ -15,18 +15,23 @@ from flows._ladder import Rung
 from flows._release_memory import release_history
 from flows._unlock_rung import COMMIT, CodeOf
 from flows._watching import Wanted, watch
+from ledger.cases import current_case
 from rules.errors import NoWayBack, StepFailed
 from rules.outcomes import Check, Verdict, Verification
 from rules.plans import Change, Plan
-from rules.reverts import RevertBy, branch_of
+from rules.reverts import RevertBy, branch_of, by_hand, request_for, title_of
 from rules.rollback_targets import choose, running_release
 from rules.severity import Destructiveness
 from rules.terraform_diagnostics import ConfigurationWrong
+from tasks.kinds import say
 from tasks.lambdas import all_live_code
+from tasks.pull_requests import open_pull_request, pull_request_of
 from tasks.repositories import commit_of
 from tasks.reverts import Revert, push_revert, revert_of
 from tasks.terraform_runs import plan_release
 
+BASE, FAULT, SUBJECT = "base", "fault", "subject"
+"""Names of the facts in the plan that a pull request tells: into which branch, why, and what the commit was."""
 RUNNING = "running"
 """Name of the fact in the plan: the proven release that is live. It is no target: nothing is deployed."""
 
@@ -34,7 +39,8 @@ RUNNING = "running"
 def revert_rung(scenario: str, environment: Environment, code_of: CodeOf) -> Rung:
     """Revert a commit that Terraform refuses, on a branch of its own or on the default branch, by the block's policy.
 
-    It is only done where Terraform accepts the code without that commit.
+    With a GitHub repository, the branch's pull request is opened too. It is only done where Terraform
+    accepts the code without that commit.
     """
     return Rung(
         name="revert",
@@ -66,6 +72,7 @@ def _decide(scenario: str, environment: Environment, code_of: CodeOf) -> Plan:
                 after=f"{commit[:12]} is reverted",
                 kind="commit",
             ),
+            *(() if push or environment.github is None else (_asked_for(where, revert.base),)),
         ),
         expected=(
             "Terraform accepts the code again",
@@ -73,8 +80,14 @@ def _decide(scenario: str, environment: Environment, code_of: CodeOf) -> Plan:
             *(() if push else (f"until {where} is merged, every deployment of {revert.base} fails",)),
         ),
         destructiveness=Destructiveness.DISRUPTIVE if push else Destructiveness.REVERSIBLE,
-        facts={COMMIT: commit, RUNNING: running},
+        facts={COMMIT: commit, RUNNING: running, BASE: revert.base, FAULT: fault, SUBJECT: revert.subject},
         reasons=(fault, f"Terraform accepts {revert.base} without {commit[:12]}"),
+    )
+
+
+def _asked_for(branch: str, base: str) -> Change:
+    return Change(
+        subject=f"pull request of {branch}", before="none", after=f"open, into {base}", kind="pull request"
     )
 
 
@@ -104,27 +117,60 @@ def _proven_and_live(environment: Environment) -> str:
 
 
 def _act(environment: Environment, plan: Plan) -> None:
-    push_revert(environment, plan.facts[COMMIT], environment.lambda_platform.terraform.revert_by)
+    commit = plan.facts[COMMIT]
+    held = push_revert(environment, commit, environment.lambda_platform.terraform.revert_by).after
+    if held != branch_of(commit) or environment.github is None:
+        return
+    case, subject = current_case.get(), plan.facts[SUBJECT]
+    body = request_for(commit, subject, plan.facts[FAULT], case.incident_id if case else "")
+    try:
+        open_pull_request(environment, held, plan.facts[BASE], title_of(commit, subject), body)
+    except StepFailed as error:
+        # The branch is pushed: a person can open it as well, and the verification says how.
+        say(f"The pull request could not be opened: {error.message} {error.hint}")
 
 
 def _verify(environment: Environment, plan: Plan) -> Verification:
     commit = plan.facts[COMMIT]
     revert = revert_of(environment, commit)
-    pushed = Check(
-        name="revert",
-        verdict=Verdict.PASS if revert.pushed else Verdict.FAIL,
-        reason=f"{revert.pushed} holds it" if revert.pushed else "no branch of the Git server holds it",
-        wanted="on the Git server",
-    )
+    pushed = [
+        Check(
+            name="revert",
+            verdict=Verdict.PASS if revert.pushed else Verdict.FAIL,
+            reason=f"{revert.pushed} holds it" if revert.pushed else "no branch of the Git server holds it",
+            wanted="on the Git server",
+        )
+    ]
+    if revert.pushed == branch_of(commit):
+        pushed.append(_request(environment, revert))
     running = _proven_and_live(environment)
     if not running:
         told = "what is deployed is not one proven release"
         whole = Check(name="one release", verdict=Verdict.FAIL, reason=told, wanted="a proven release, whole")
-        return Verification.of([pushed, whole])
+        return Verification.of([*pushed, whole])
     try:
         behind = commit_of(environment.lambda_platform.terraform, running)
     except NoWayBack as error:
         raise StepFailed(error.message, hint=error.hint) from error
     code = {live.function: live.sha256 for live in all_live_code(environment)}
     seen = watch(environment, Wanted(running, code, behind))
-    return Verification.of([pushed, *seen.checks])
+    return Verification.of([*pushed, *seen.checks])
+
+
+def _request(environment: Environment, revert: Revert) -> Check:
+    """The revert stands without its pull request too: what is missing of it is left to a person."""
+    github, url, why = environment.github, "", "no GitHub repository is set for this environment"
+    if github is not None:
+        why = f"{revert.pushed} has no open pull request"
+        try:
+            url = pull_request_of(environment, revert.pushed, revert.base)
+        except StepFailed as error:
+            why = f"it could not be looked for: {error.message}"
+    return Check(
+        name="pull request",
+        verdict=Verdict.PASS,
+        reason=f"{url} is open" if url else f"a person opens it: {why}",
+        left=f"Merge {url}"
+        if url
+        else by_hand(github.full_name if github else "", revert.pushed, revert.base),
+    )

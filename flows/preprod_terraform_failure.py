@@ -55,8 +55,8 @@ def recover(
     3. Save the state that an apply could not save (`errored.tfstate`), only over an older one of the same line.
     4. Finish: bring what exists and is not in the state back into it, by `import` blocks in one plan with everything
        that is missing; apply exactly that plan. What passes (throttling, a lost connection) is tried again.
-    5. If Terraform refuses the code itself: revert that commit on a branch, or on the default branch, by policy, where
-       Terraform accepts the code without it. That ends it only where a proven release is live and whole.
+    5. If Terraform refuses the code itself: revert that commit by a pull request, or on the default branch, by policy,
+       where Terraform accepts the code without it. That ends it only where a proven release is live and whole.
     6. Else return to the last known-good release with its own infrastructure code, with
        other deployments kept out; else set the functions' code directly.
     7. As the last way, only if it is ticked and this is not production: destroy everything but secrets and make it

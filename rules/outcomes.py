@@ -50,6 +50,8 @@ class Check(Frozen):
     reason: str
     wanted: str = ""
     seen: str = ""
+    left: str = ""
+    """What it leaves to a person, though it passes: an imperative sentence."""
 
 
 class Verification(Frozen):
@@ -71,6 +73,11 @@ class Verification(Frozen):
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is not pass, one sentence a check; empty when it is."""
         return tuple(f"{c.name}: {c.reason}" for c in self.checks if c.verdict is not Verdict.PASS)
+
+    @property
+    def left(self) -> str:
+        """What is left to a person though the verdict is pass; empty: nothing."""
+        return " ".join(check.left for check in self.checks if check.left)
 
     @classmethod
     def of(cls, checks: Iterable[Check]) -> Verification:

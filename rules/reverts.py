@@ -34,6 +34,39 @@ def message_of(commit: str, subject: str, incident: str) -> str:
     return f'Revert "{" ".join(subject.split())}"\n\n{says_revert_of(commit)}.{why}\n'
 
 
+def title_of(commit: str, subject: str) -> str:
+    """The title of the pull request that asks for a revert."""
+    return f'Revert "{" ".join(subject.split())[:180]}" ({commit_id(commit)[:12]})'
+
+
+def request_for(commit: str, subject: str, fault: str, incident: str) -> str:
+    """The body of that pull request: the commit, what Terraform said about it, and the incident.
+
+    What others wrote stands in blocks of code: there it mentions nobody and links nothing.
+    """
+    told = [
+        f"Terraform refuses commit {commit_id(commit)}:",
+        _block(subject),
+        "It said:",
+        _block(fault),
+        "Without it Terraform accepts the code. Until this is merged, every deployment fails.",
+    ]
+    return "\n\n".join([*told, *([f"Made by Backstop for {incident}."] if incident else [])])
+
+
+def _block(text: str) -> str:
+    inner = " ".join(text.replace("`", "'").split())
+    return f"```text\n{inner}\n```"
+
+
+def by_hand(repository: str, branch: str, base: str) -> str:
+    """How a person opens that pull request."""
+    told = f"Open the pull request of {branch} into {base}"
+    if not repository:
+        return f"{told}, and merge it."
+    return f"{told}, and merge it: gh pr create --repo {repository} --base {base} --head {branch}"
+
+
 def standing_revert(commit: str, messages: Mapping[str, str]) -> str:
     """The revert of a commit that is itself not reverted; empty: the commit is in force.
 

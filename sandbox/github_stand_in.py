@@ -28,8 +28,14 @@ class StandIn:
         """An issue or a pull request, as if it had never been."""
         self._asked(f"threads/{number}", method="DELETE")
 
+    def remove_pull_requests(self, branches: str) -> None:
+        """All whose branch begins so, as if they had never been."""
+        for number, thread in self.seen()["threads"].items():
+            if thread["branch"].startswith(branches):
+                self.remove_thread(int(number))
+
     def plant_pull_request(
-        self, number: int, title: str, branch: str, sha: str, said: Sequence[str] = ()
+        self, number: int, title: str, branch: str, sha: str, said: Sequence[str] = (), state: str = "open"
     ) -> None:
         """Put a pull request there, with what people said on it; putting it again changes nothing."""
         told = {
@@ -38,6 +44,7 @@ class StandIn:
             "body": "",
             "branch": branch,
             "sha": sha,
+            "state": state,
             "said": list(said),
         }
         self._told("threads", told)
@@ -70,6 +77,10 @@ class StandIn:
         """The attempts of a run, oldest first."""
         found: list[dict[str, Any]] = self.seen()["runs"][str(run)]
         return found
+
+    def pull_requests(self, branch: str) -> list[dict[str, Any]]:
+        """Every pull request of a branch."""
+        return [thread for thread in self.seen()["threads"].values() if thread["branch"] == branch]
 
     def comments(self, number: int) -> list[str]:
         """What was said on an issue or pull request."""

@@ -30,6 +30,7 @@ CALLS = {
     "/issues": "get post",
     "/issues/{issue_number}/comments": "get post",
     "/issues/comments/{comment_id}": "patch",
+    "/pulls": "get post",
 }
 """Every call, by its path below the repository."""
 _WORDS = {"description", "summary", "examples", "example", "externalDocs", "tags", "title", "deprecated"}

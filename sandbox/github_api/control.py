@@ -131,7 +131,14 @@ async def seen(request: Request) -> Response:
         for run in world.state.runs.values()
     }
     threads = {
-        number: {"title": t.title, "body": t.body, "comments": [comment.body for comment in t.comments]}
+        number: {
+            "title": t.title,
+            "body": t.body,
+            "branch": t.branch,
+            "base": t.base,
+            "state": t.state,
+            "comments": [comment.body for comment in t.comments],
+        }
         for number, t in world.state.threads.items()
     }
     told = {"runs": _plain(runs), "threads": threads, "violations": world.violations, "asked": world.asked}

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox.github_api import actions, control, hooks, talk
+from sandbox.github_api import actions, control, hooks, pulls, talk
 from sandbox.github_api.contract import Contract
 from sandbox.github_api.front import Front, Trouble
 from sandbox.github_api.shapes import Shapes
@@ -64,7 +64,7 @@ def application(home: Home) -> Starlette:
         task.cancel()
 
     app = Starlette(
-        routes=[*actions.ROUTES, *talk.ROUTES, *control.ROUTES],
+        routes=[*actions.ROUTES, *talk.ROUTES, *pulls.ROUTES, *control.ROUTES],
         middleware=[Middleware(Front)],
         exception_handlers={HTTPException: _refused},
         lifespan=telling,

@@ -13,6 +13,9 @@ _REPOSITORY_URLS = """archive assignees blobs branches collaborators comments co
 deployments downloads events forks git_commits git_refs git_tags hooks issue_comment issue_events issues keys labels
 languages merges milestones notifications pulls releases stargazers statuses subscribers subscription tags teams
 trees"""
+_COUNTS = "forks forks_count open_issues open_issues_count size stargazers_count watchers watchers_count"
+_HAS = "downloads issues projects wiki pages"
+_PULL_COUNTS = "additions changed_files comments commits deletions review_comments"
 _USER_URLS = "events followers following gists organizations received_events repos starred subscriptions"
 
 
@@ -129,7 +132,7 @@ class Shapes:
         told: Json = {
             "id": thread.number, "node_id": f"I_{thread.number}", "url": url, "repository_url": self.base,
             "labels_url": f"{url}/labels", "comments_url": f"{url}/comments", "events_url": f"{url}/events",
-            "html_url": f"{self.html}/issues/{thread.number}", "number": thread.number, "state": "open",
+            "html_url": f"{self.html}/issues/{thread.number}", "number": thread.number, "state": thread.state,
             "title": thread.title, "body": thread.body, "user": self.user(), "labels": list(thread.labels),
             "assignee": None, "assignees": [], "milestone": None, "locked": False, "author_association": "MEMBER",
             "comments": len(thread.comments), "closed_at": None, "created_at": at, "updated_at": at,
@@ -138,3 +141,37 @@ class Shapes:
             pull = f"{self.base}/pulls/{thread.number}"
             told["pull_request"] = dict.fromkeys(("url", "html_url", "diff_url", "patch_url"), pull)
         return told
+
+    def pull_request(self, thread: Thread, *, whole: bool = False) -> Json:
+        """A pull request as a list shows it; `whole`: as it is told alone."""
+        url, issue = f"{self.base}/pulls/{thread.number}", f"{self.base}/issues/{thread.number}"
+        html = f"{self.html}/pull/{thread.number}"
+        links = {
+            "self": url, "html": html, "issue": issue, "comments": f"{issue}/comments", "commits": f"{url}/commits",
+            "review_comments": f"{url}/comments", "review_comment": f"{self.base}/pulls/comments{{/number}}",
+            "statuses": f"{self.base}/statuses/{thread.sha}",
+        }  # fmt: skip
+        kept = ("issue", "comments", "commits", "review_comments", "review_comment", "statuses")
+        told = self.issue(thread) | {
+            "node_id": f"PR_{thread.number}", "url": url, "html_url": html, "diff_url": f"{html}.diff",
+            "patch_url": f"{html}.patch", "merge_commit_sha": None, "merged_at": None, "auto_merge": None,
+            "head": self._side(thread.branch, thread.sha), "base": self._side(thread.base, "0" * 40),
+            "_links": {name: {"href": link} for name, link in links.items()},
+            **{f"{name}_url": links[name] for name in kept},
+        }  # fmt: skip
+        del told["pull_request"], told["comments"]
+        if whole:
+            told |= {"merged": False, "merged_by": None, "mergeable": None, "mergeable_state": "unknown"}
+            told |= {"maintainer_can_modify": False, **dict.fromkeys(_PULL_COUNTS.split(), 0)}
+        return told
+
+    def _side(self, branch: str, sha: str) -> Json:
+        repository = self.repository() | {
+            "default_branch": "main", "homepage": None, "language": None, "archived": False, "disabled": False,
+            "license": None, "pushed_at": None, "created_at": None, "updated_at": None, "mirror_url": None,
+            **{f"{name}_url": f"{self.html}.git" for name in ("clone", "git", "ssh", "svn")},
+            **{f"has_{name}": False for name in _HAS.split()}, **dict.fromkeys(_COUNTS.split(), 0),
+        }  # fmt: skip
+        return {
+            "label": f"{OWNER}:{branch}", "ref": branch, "sha": sha, "repo": repository, "user": self.user(OWNER),
+        }  # fmt: skip

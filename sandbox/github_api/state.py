@@ -60,6 +60,8 @@ class Thread:
     labels: list[str] = field(default_factory=list)
     branch: str = ""
     sha: str = ""
+    base: str = "main"
+    state: str = "open"
     comments: list[Comment] = field(default_factory=list)
 
 

@@ -74,9 +74,19 @@ def test_an_enterprise_server_is_asked_in_its_own_version(repository: GithubRepo
         (httpx.Response(404, json={"message": "Not Found"}), NotOnGithub, "owner and name"),
         (httpx.Response(409, json={"message": "is completed"}), Conflict, "is completed"),
         (httpx.Response(422, json={"message": "Validation Failed"}), StepFailed, "Validation Failed"),
+        (
+            httpx.Response(422, json={"message": "Bad", "errors": [{"message": "it is"}]}),
+            StepFailed,
+            "Bad it is",
+        ),
+        (
+            httpx.Response(422, json={"message": "Bad", "errors": [{"field": "head", "code": "invalid"}, 7]}),
+            StepFailed,
+            "Bad head is invalid",
+        ),
         (httpx.Response(502, text="<html>"), TransientFailure, "502"),
     ],
-    ids=["wrong token", "missing permission", "not there", "conflict", "wrong call", "bad gateway"],
+    ids=["wrong token", "permission", "not there", "conflict", "wrong call", "why", "field", "bad gateway"],
 )
 @respx.mock
 def test_an_answer_becomes_the_error_that_fits(

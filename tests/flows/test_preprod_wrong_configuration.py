@@ -46,7 +46,10 @@ def test_the_commit_is_reverted_on_a_branch(broken: Preprod) -> None:
     assert outcome.ending is Ending.RECOVERED, outcome.reason
     assert outcome.plan
     assert outcome.plan.rung == "revert"
-    assert [(action, result) for action, _, result in steps(outcome)] == [("push_revert", "changed")]
+    assert [(action, result) for action, _, result in steps(outcome)] == [
+        ("push_revert", "changed"),
+        ("open_pull_request", "changed"),
+    ]
     assert asked(broken, "rev-parse", "main") == bad
     assert "timeout " in asked(broken, "show", f"{branch_of(bad)}:infrastructure/functions.tf")
     after = reading.read(broken.sandbox.home, "preprod")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rules.errors import RecoveryRefused
-from rules.reverts import branch_of, message_of, standing_revert
+from rules.reverts import branch_of, by_hand, message_of, request_for, standing_revert, title_of
 
 BAD, FIRST, SECOND, OTHER = (letter * 40 for letter in "abcd")
 
@@ -46,3 +46,20 @@ def test_a_branch_is_named_by_a_whole_commit_id() -> None:
     assert branch_of(BAD) == "backstop/revert-aaaaaaaaaaaa"
     with pytest.raises(RecoveryRefused):
         branch_of("main")
+
+
+def test_a_pull_request_tells_what_who_and_why() -> None:
+    """The commit, Terraform's words and the incident; what others wrote can neither mention nor end its block."""
+    body = request_for(BAD, "Ping @team ```", "Unsupported argument", "x-1")
+
+    assert title_of(BAD, "Ping  me") == 'Revert "Ping me" (aaaaaaaaaaaa)'
+    assert BAD in body
+    assert "```text\nPing @team '''\n```" in body
+    assert "```text\nUnsupported argument\n```" in body
+    assert "x-1" in body
+
+
+def test_what_a_person_does_is_a_command_where_github_is_known() -> None:
+    """Without GitHub it is said in words."""
+    assert by_hand("acme/x", "b", "main").endswith("gh pr create --repo acme/x --base main --head b")
+    assert "gh " not in by_hand("", "b", "main")
