@@ -90,6 +90,30 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
             ),
         ),
     ),
+    "quota-exhausted": (
+        "The account's quota of function code is used up: nobody can store another package.",
+        (
+            Rule(
+                "lambda.UpdateFunctionCode",
+                "error",
+                code="CodeStorageExceededException",
+                message="Code storage limit exceeded.",
+            ),
+        ),
+    ),
+    "expired-credentials": (
+        "The credentials have expired: every call is refused.",
+        (
+            Rule(
+                "*",
+                "error",
+                code="ExpiredTokenException",
+                status=403,
+                message="The security token included in the request is expired",
+                spares=EXECUTION,
+            ),
+        ),
+    ),
     "throttled-logs": (
         "AWS refuses every log query from the third on: rate exceeded.",
         (
