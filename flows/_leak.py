@@ -54,6 +54,12 @@ class Leak:
         report = scan_artifacts(str(self.folder(run)))
         return report, report.personal if self.personal else report.credentials
 
+    def first_check(self, run: str) -> Check:
+        """Whether a run's artifacts are clean, or were withdrawn already and are kept."""
+        if not self.folder(run).exists() and (kept := kept_evidence(self.environment, run)):
+            return judge_gone(run, exists=False, kept_files=len(kept.files))
+        return self.check(run)
+
     def check(self, run: str) -> Check:
         """Whether a run's artifacts are clean."""
         report, found = self.scan(run)

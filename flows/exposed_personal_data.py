@@ -91,7 +91,7 @@ def recover(
 
 
 def _detect(leak: Leak) -> Finding:
-    check = leak.check(leak.wanted_run())
+    check = leak.first_check(leak.wanted_run())
     return Finding(
         health=Verification.of([check]), severity=PROMISES[SCENARIO].severity, summary=check.reason
     )

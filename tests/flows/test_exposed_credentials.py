@@ -114,6 +114,17 @@ def test_the_leak_is_ended(world: KitWorld, caplog: pytest.LogCaptureFixture) ->
         assert secret not in caplog.text + outcome.model_dump_json() + "".join(told)
 
 
+def test_what_is_done_is_not_done_again(world: KitWorld) -> None:
+    """A second recovery of the same run finds its evidence, and nothing to do."""
+    assert recover.fn(world.environment, **everything(world)).ending is Ending.RECOVERED
+    before = world.read()
+
+    again = recover.fn(world.environment, **everything(world, run=LEAKY_RUN))
+
+    assert again.ending is Ending.NOTHING_TO_DO, again.reason
+    assert world.read() == before
+
+
 def test_the_history_is_cleaned_on_a_branch(world: KitWorld) -> None:
     """What was committed is in no commit of the new branch; the repository's own branch is as it was."""
     old = stored(world)
