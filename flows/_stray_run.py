@@ -12,7 +12,7 @@ from rules.stray_messages import QueueState, RunTraces, judge_queue
 from tasks.queues import queue_state, removed_ids, searched_queues
 from tasks.test_runs import newest_run, run_traces
 
-CHUNK = 100
+CHUNK = 500
 """Messages that are sent on in one step."""
 
 GIVEN = "given"

@@ -111,10 +111,21 @@ class _Attributes(Mapping[str, Any]):
 
         if name not in self._names:
             raise KeyError(name)
+        if name.startswith("ApproximateNumberOfMessages"):
+            return self._count(name)
         value = getattr(self._queue, camelcase_to_underscores(name))
         if name == "RedrivePolicy" and value:
             return json.dumps(value)
         return str(value).lower() if isinstance(value, bool) else value
+
+    def _count(self, name: str) -> int:
+        now, held = time.time() * 1000, self._queue._messages.by_id.values()  # noqa: SLF001 - our own shelf
+        with self._queue._messages_lock:  # noqa: SLF001 - moto's own lock of the queue
+            if name.endswith("Delayed"):
+                return sum(now < message.delayed_until for message in held)
+            if name.endswith("NotVisible"):
+                return sum(now < message.visible_at for message in held)
+            return sum(_is_visible(message, now) for message in held)
 
 
 def _get_shelf(self: Any) -> _Shelf:
