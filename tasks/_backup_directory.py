@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rules.backups import MANIFEST, BackupManifest, backup_id
 from rules.errors import RecoveryRefused, StepFailed
 from tasks._backup_files import written
+from tasks._whole_files import sync
 
 _STAGE, _LOCK = ".tmp-", ".lock"
 
@@ -48,15 +49,15 @@ class DirectoryStore:
             (folder / _LOCK).unlink(missing_ok=True)
             for file in folder.iterdir():
                 file.chmod(0o400)
-                _sync(file)
-            _sync(folder)
+                sync(file)
+            sync(folder)
             try:
                 folder.rename(target)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     raise StepFailed(f"There is a backup {manifest.id} already.") from error
                 raise
-            _sync(self.root)
+            sync(self.root)
 
     def ids(self) -> list[str]:
         """The names of all whole backups, newest first."""
@@ -98,11 +99,3 @@ class DirectoryStore:
                     shutil.rmtree(folder, ignore_errors=True)
             except OSError:
                 continue  # in use, about to be, or gone
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,25 +1,13 @@
-"""Writing the files of backups: hashed, and with one clear error when the disk is full."""
+"""Writing the files of backups: with one clear error when the disk is full."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from rules.errors import StepFailed
-
-_CHUNK = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

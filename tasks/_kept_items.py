@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import itertools
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from blocks.settings import settings
 from rules.errors import StepFailed
 from rules.polluted_items import Selector
 from rules.values import Frozen
-
-_CHUNK = 1 << 20
+from tasks._whole_files import sha256_of, whole_file
 
 
 class Manifest(Frozen):
@@ -52,7 +48,7 @@ class KeptItems:
             told = Manifest.model_validate_json(self._manifest.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        if not self.path.exists() or _sha256(self.path) != told.sha256:
+        if not self.path.exists() or sha256_of(self.path) != told.sha256:
             raise StepFailed(
                 f"The copy {self.path.name} of {self.table} is not what was written.",
                 hint=f"Nothing is deleted without a whole copy. Look at {self.path.parent} by hand.",
@@ -63,21 +59,21 @@ class KeptItems:
     def writing(self) -> Iterator[Writer]:
         """Write the copy. It gets its name when the block ends, all of it is on the disk and has been read again."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _private(self.path) as raw:
-            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed:
-                writer = Writer(packed)
-                yield writer
-            sync(raw)
+        with (
+            whole_file(self.path) as raw,
+            gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
+        ):
+            writer = Writer(packed)
+            yield writer
         read = sum(1 for _ in self.items())
         if read != writer.count:
             raise StepFailed(
                 f"{writer.count} items of {self.table} were written, {read} can be read again.",
                 hint="The disk cannot be trusted. Nothing was deleted.",
             )
-        told = Manifest(table=self.table, items=read, sha256=_sha256(self.path))
-        with _private(self._manifest) as file:
+        told = Manifest(table=self.table, items=read, sha256=sha256_of(self.path))
+        with whole_file(self._manifest) as file:
             file.write(told.model_dump_json().encode())
-            sync(file)
 
     def items(self) -> Iterator[dict[str, Any]]:
         """Every item, as it was read from the table; never all of them in memory."""
@@ -119,42 +115,6 @@ class Chunks:
     def _next(self) -> list[dict[str, Any]]:
         with self._lock:
             return list(itertools.islice(self._items, self._size))
-
-
-@contextmanager
-def _private(path: Path) -> Iterator[IO[bytes]]:
-    """A file for this user only, that has its name once it is whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        unfinished.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def sync(file: IO[bytes]) -> None:
-    """Bring what was written to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _base64(value: object) -> str:

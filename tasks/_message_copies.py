@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
 from blocks.aws_errors import translated
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.values import Frozen
+from tasks._copy_cipher import cipher_of
+from tasks._whole_files import whole_file
 
 _SUFFIX = ".messages"
 
@@ -49,13 +49,7 @@ class Copies:
 
     def __init__(self, environment: Environment, run_id: str) -> None:
         store = environment.test_kit.copies
-        try:
-            self._cipher = Fernet(store.key.read(environment.aws).get_secret_value().encode())
-        except ValueError:
-            raise StepFailed(
-                f"The secret in {store.key} is no Fernet key.",
-                hint="Store one there, made by `cryptography.fernet.Fernet.generate_key()`.",
-            ) from None
+        self._cipher = cipher_of(environment)
         self._folder: _Directory | _Bucket = (
             _Directory(Path(store.directory).expanduser() / environment.name / run_id)
             if store.directory
@@ -101,17 +95,11 @@ class _Directory:
 
     def write(self, name: str, data: bytes) -> None:
         """All of it under its name, on the disk, for this user only; or nothing."""
-        draft = self._folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            with whole_file(self._folder / name) as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._folder / name)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink()
             raise StepFailed(
                 f"A copy could not be kept in {self._folder}: {error.strerror}.",
                 hint="Nothing is deleted without a copy. Make room, or name another place for copies.",

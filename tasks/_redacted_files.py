@@ -17,6 +17,7 @@ from tasks._scan_containers import Budget, bounded, container_kind, seekable, un
 from tasks._scan_engine import fastest
 from tasks._scan_files import found_in
 from tasks._scan_stream import Found, scan_zones
+from tasks._whole_files import sync
 
 _PACKERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     "gz": lambda out: cast("IO[bytes]", gzip.GzipFile(fileobj=out, mode="wb")),
@@ -62,7 +63,7 @@ def redact_file(path: Path, to: Path | None = None) -> int:
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
             raise TransientFailure(f"{path.name} changed while it was being redacted; it was left as it is.")
         beside.replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise StepFailed(
             f"{path.name} could not be written again: {error.strerror}. It was left as it is.",
@@ -142,11 +143,3 @@ def _rezip(source: BinaryIO, out: IO[bytes], budget: Budget) -> int:
 def _opened(path: Path) -> BinaryIO:
     """The file, and never what a link in its place leads to."""
     return cast("BinaryIO", os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

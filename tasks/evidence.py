@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
-
-from cryptography.fernet import Fernet
 
 from blocks.aws_errors import NotThere, translated
 from blocks.environment import Environment
@@ -19,11 +16,13 @@ from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.secret_spans import PERSONAL
 from rules.values import Frozen
+from tasks._copy_cipher import cipher_of
 from tasks._evidence_files import contents, seal, sealed_contents, unsealed
 from tasks._run_folders import run_folder
 from tasks._scan_containers import Budget, parts
 from tasks._scan_engine import fastest
 from tasks._scan_stream import scan_stream
+from tasks._whole_files import whole_file
 from tasks.kinds import action, probe
 
 SHORTEST = 8
@@ -53,7 +52,7 @@ def preserve_evidence(environment: Environment, run_id: str) -> Effect:
     subject, kept = f"evidence of {run_id}", evidence_of(environment, run_id)
     if kept and not (Path(environment.test_kit.artifacts).expanduser() / run_id).exists():
         return Effect(subject=subject, changed=False, after=kept.told, detail="the artifacts are deleted")
-    folder, cipher = run_folder(environment, run_id), _cipher(environment)
+    folder, cipher = run_folder(environment, run_id), cipher_of(environment)
     if kept and kept.files == contents(folder):
         return Effect(subject=subject, changed=False, after=kept.told)
     private = settings().home / "evidence"
@@ -117,7 +116,7 @@ def evidence_of(environment: Environment, run_id: str) -> Evidence | None:
     with _got(environment, run_id) as source:
         if source is None:
             return None
-        return Evidence(files=sealed_contents(source, _cipher(environment)))
+        return Evidence(files=sealed_contents(source, cipher_of(environment)))
 
 
 def take_out(environment: Environment, run_id: str, to: Path) -> None:
@@ -130,7 +129,7 @@ def take_out(environment: Environment, run_id: str, to: Path) -> None:
         if source is None:
             raise StepFailed(f"There is no evidence of {run_id}.", hint="Look where copies are kept.")
         to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with unsealed(source, _cipher(environment)) as archive:
+        with unsealed(source, cipher_of(environment)) as archive:
             archive.extractall(to, (info for info in archive if info.isreg()), filter="data")
 
 
@@ -146,7 +145,7 @@ def exposed_values(environment: Environment, run_id: str, *, personal: bool) -> 
     with _got(environment, run_id) as source:
         if source is None:
             raise StepFailed(f"There is no evidence of {run_id}.", hint="Look where copies are kept.")
-        with unsealed(source, _cipher(environment)) as archive:
+        with unsealed(source, cipher_of(environment)) as archive:
             for info in archive:
                 inside = cast("BinaryIO | None", archive.extractfile(info) if info.isreg() else None)
                 for part in parts(inside, Budget.of(info.size), _say_nothing, info.name) if inside else ():
@@ -160,14 +159,6 @@ def exposed_values(environment: Environment, run_id: str, *, personal: bool) -> 
 
 def _say_nothing(_member: str, _reason: str) -> None:
     """The report of the scan has said it."""
-
-
-def _cipher(environment: Environment) -> Fernet:
-    key = environment.test_kit.copies.key
-    try:
-        return Fernet(key.read(environment.aws).get_secret_value().encode())
-    except ValueError:
-        raise StepFailed(f"The secret in {key} is no Fernet key.", hint="Store one there.") from None
 
 
 def _name(run_id: str) -> str:
@@ -186,17 +177,11 @@ def _put(environment: Environment, run_id: str, draft: IO[bytes]) -> None:
             )
         return
     folder = Path(store.directory or "").expanduser() / environment.name
-    beside = folder / f".{_name(run_id)}"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW
-        with os.fdopen(os.open(beside, flags, 0o600), "wb") as out:
+        with whole_file(folder / _name(run_id)) as out:
             shutil.copyfileobj(draft, out, 1 << 20)
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(folder / _name(run_id))
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise StepFailed(
             f"The evidence could not be kept in {folder}: {error.strerror}.",
             hint="Nothing is deleted without it. Make room, or name another place for copies.",
