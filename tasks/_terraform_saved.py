@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from blocks.environment import Environment
+from rules.errors import StepFailed
 from rules.outcomes import Effect
+from rules.plans import Change
 from rules.state_locks import Holder, StateLock
 from rules.terraform_diagnostics import Cause, as_error, deciding
-from rules.terraform_plans import TerraformPlan, drifted, planned_changes, read_changes
+from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
 from tasks._terraform_folders import saved_plan
 from tasks._terraform_logged import judged, run_logged
@@ -81,6 +83,31 @@ def applied(environment: Environment, code: Path) -> TerraformRun | None:
         raise as_error("apply the plan", done.diagnoses, done.text[-400:])
     saved.unlink(missing_ok=True)  # it holds every value in clear, sensitive ones too
     return done
+
+
+def apply_fresh(environment: Environment, code: Path, release: str) -> Effect:
+    """Apply the plan that was saved a moment ago.
+
+    Raises:
+        TransientFailure: throttling, a 5xx answer, a lost connection.
+        StepFailed: it is stale already, or Terraform failed.
+    """
+    done = applied(environment, code)
+    if done is None:
+        raise StepFailed(
+            "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
+        )
+    return effect_of(release, done)
+
+
+def refuse_beyond(agreed: Sequence[Change], fresh: TerraformPlan, doing: str) -> None:
+    """Raise StepFailed where a plan that was made again goes beyond what was agreed; `doing`: «destroy»."""
+    extra = beyond(agreed, fresh.changes)
+    if extra:
+        raise StepFailed(
+            f"Terraform would now {doing} what was not agreed: {'; '.join(extra[:3])}.",
+            hint="The world has drifted since the plan was made. Start again and look at the new plan.",
+        )
 
 
 def effect_of(release: str, done: TerraformRun) -> Effect:

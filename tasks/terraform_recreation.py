@@ -10,9 +10,9 @@ from rules.errors import RecoveryRefused, StepFailed
 from rules.outcomes import Effect
 from rules.plans import Change
 from rules.recreations import refused_in, to_destroy
-from rules.terraform_plans import TerraformPlan, beyond
+from rules.terraform_plans import TerraformPlan
 from tasks._terraform_folders import folder_of, saved_plan
-from tasks._terraform_saved import applied, effect_of, planned
+from tasks._terraform_saved import apply_fresh, planned, refuse_beyond
 from tasks._terraform_state import read_saved_state
 from tasks._terraform_survivors import settle
 from tasks._terraform_unsaved import keep_saved_state
@@ -64,18 +64,8 @@ def destroy_all(environment: Environment, release: str, commit: str, agreed: Seq
     fresh = _destroying(environment, release, commit)
     if fresh.exit_code == 0:
         return Effect(subject=release, changed=False, after="destroyed", detail="nothing is left to destroy")
-    extra = beyond(agreed, fresh.changes)
-    if extra:
-        raise StepFailed(
-            f"Terraform would now destroy what was not agreed: {'; '.join(extra[:3])}.",
-            hint="The world has drifted since the plan was made. Start again and look at the new plan.",
-        )
-    done = applied(environment, code)
-    if done is None:
-        raise StepFailed(
-            "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
-        )
-    return effect_of(release, done).model_copy(update={"after": "destroyed"})
+    refuse_beyond(agreed, fresh, "destroy")
+    return apply_fresh(environment, code, release).model_copy(update={"after": "destroyed"})
 
 
 @action(subject="{release}, made anew")
@@ -97,12 +87,7 @@ def create_all(environment: Environment, release: str, commit: str) -> Effect:
     deleted = [change.address for change in fresh.changes if "delete" in change.actions]
     if deleted:
         raise StepFailed(f"Making {release} anew would delete {', '.join(deleted)}.", hint="Look by hand.")
-    done = applied(environment, code)
-    if done is None:
-        raise StepFailed(
-            "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
-        )
-    return effect_of(release, done)
+    return apply_fresh(environment, code, release)
 
 
 def _destroying(environment: Environment, release: str, commit: str) -> TerraformPlan:

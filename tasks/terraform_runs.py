@@ -12,17 +12,24 @@ from pathlib import Path
 
 from blocks.environment import Environment
 from ledger.cases import current_case
-from rules.errors import StepFailed
 from rules.names import commit_id, release_name
 from rules.outcomes import Effect
 from rules.plans import Change
 from rules.terraform_diagnostics import as_error
 from rules.terraform_imports import Import, as_blocks
-from rules.terraform_plans import TerraformPlan, beyond
+from rules.terraform_plans import TerraformPlan
 from tasks import _terraform_command as command
 from tasks._terraform_folders import folder_of, saved_plan
 from tasks._terraform_logged import run_logged
-from tasks._terraform_saved import VARIABLES, applied, effect_of, planned, result_of
+from tasks._terraform_saved import (
+    VARIABLES,
+    applied,
+    apply_fresh,
+    effect_of,
+    planned,
+    refuse_beyond,
+    result_of,
+)
 from tasks._terraform_survivors import settle
 from tasks._terraform_unsaved import own_unsaved, push
 from tasks.kinds import action, probe, say
@@ -134,15 +141,5 @@ def apply_plan(environment: Environment, release: str, commit: str, agreed: Sequ
             "saved the state that an earlier try could not" if waiting else "Terraform has nothing to change"
         )
         return Effect(subject=release, changed=bool(waiting), after=release, detail=told)
-    extra = beyond(agreed, fresh.changes)
-    if extra:
-        raise StepFailed(
-            f"Terraform would now do what was not agreed: {'; '.join(extra[:3])}.",
-            hint="The world has drifted since the plan was made. Start again and look at the new plan.",
-        )
-    done = applied(environment, code)
-    if done is None:
-        raise StepFailed(
-            "The state changes under us: somebody else works on it.", hint="Find out who; then start again."
-        )
-    return effect_of(release, done)
+    refuse_beyond(agreed, fresh, "do")
+    return apply_fresh(environment, code, release)
