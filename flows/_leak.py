@@ -11,8 +11,9 @@ from rules.findings import Finding as Found
 from rules.findings import ScanReport
 from rules.kit_settings import judge_redaction
 from rules.leaks import judge_gone, judge_history, judge_scan
-from rules.outcomes import Check
+from rules.outcomes import Check, Finding, Verification
 from rules.plans import Change, Plan
+from rules.severity import Severity
 from tasks.artifact_scans import scan_artifacts
 from tasks.evidence import delete_artifacts, kept_evidence
 from tasks.git_histories import clean_history, history_of
@@ -59,6 +60,17 @@ class Leak:
         if not self.folder(run).exists() and (kept := kept_evidence(self.environment, run)):
             return judge_gone(run, exists=False, kept_files=len(kept.files))
         return self.check(run)
+
+    def finding(self, severity: Severity) -> Finding:
+        """What detecting says of the run."""
+        check = self.first_check(self.wanted_run())
+        return Finding(health=Verification.of([check]), severity=severity, summary=check.reason)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What was asked for, for the report."""
+        asked = {"run": self.run or "the newest"}
+        return asked | ({"repository": self.repository} if self.repository else {})
 
     def check(self, run: str) -> Check:
         """Whether a run's artifacts are clean."""

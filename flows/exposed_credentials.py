@@ -17,7 +17,7 @@ from rules.findings import BEYOND_A_SCAN
 from rules.kit_settings import NEEDED_REDACTION
 from rules.leaks import judge_rest
 from rules.names import FunctionName, RepositoryAddress, RunId, SecretName
-from rules.outcomes import Check, Finding, Outcome, Verification
+from rules.outcomes import Check, Outcome, Verification
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
 from rules.severity import Destructiveness
@@ -92,7 +92,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: _detect(leak),
+        detect=lambda: leak.finding(PROMISES[SCENARIO].severity),
         ladder=[
             Rung(
                 name="revoke",
@@ -103,14 +103,7 @@ def recover(
             )
         ],
         budget_seconds=BUDGET_SECONDS,
-        parameters={"run": run or "the newest"} | ({"repository": repository} if repository else {}),
-    )
-
-
-def _detect(leak: Leak) -> Finding:
-    check = leak.first_check(leak.wanted_run())
-    return Finding(
-        health=Verification.of([check]), severity=PROMISES[SCENARIO].severity, summary=check.reason
+        parameters=leak.parameters,
     )
 
 

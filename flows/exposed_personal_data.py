@@ -17,7 +17,7 @@ from rules.findings import BEYOND_A_SCAN
 from rules.kit_settings import NEEDED_PATTERNS
 from rules.leaks import judge_rest
 from rules.names import RepositoryAddress, RunId
-from rules.outcomes import Finding, Outcome, Verification
+from rules.outcomes import Outcome, Verification
 from rules.plans import Plan
 from rules.promises import PROMISES
 from rules.severity import Destructiveness
@@ -75,7 +75,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: _detect(leak),
+        detect=lambda: leak.finding(PROMISES[SCENARIO].severity),
         ladder=[
             Rung(
                 name="withdraw",
@@ -86,14 +86,7 @@ def recover(
             )
         ],
         budget_seconds=BUDGET_SECONDS,
-        parameters={"run": run or "the newest"} | ({"repository": repository} if repository else {}),
-    )
-
-
-def _detect(leak: Leak) -> Finding:
-    check = leak.first_check(leak.wanted_run())
-    return Finding(
-        health=Verification.of([check]), severity=PROMISES[SCENARIO].severity, summary=check.reason
+        parameters=leak.parameters,
     )
 
 
