@@ -46,8 +46,7 @@ class DirectoryStore:
         target = self.root / manifest.id
         with written(f"finish the backup {manifest.id}", self.root):
             (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-            (folder / _LOCK).unlink(missing_ok=True)
-            for file in folder.iterdir():
+            for file in {*folder.iterdir()} - {folder / _LOCK}:
                 file.chmod(0o400)
                 sync(file)
             sync(folder)
@@ -57,6 +56,7 @@ class DirectoryStore:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     raise StepFailed(f"There is a backup {manifest.id} already.") from error
                 raise
+            (target / _LOCK).unlink(missing_ok=True)  # not before: without it a dead one's folder would stay
             sync(self.root)
 
     def ids(self) -> list[str]:
@@ -97,5 +97,7 @@ class DirectoryStore:
                 with (folder / _LOCK).open("r+") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:  # it died before it had a lock: that is made while ours is held
+                shutil.rmtree(folder, ignore_errors=True)
             except OSError:
-                continue  # in use, about to be, or gone
+                continue  # in use

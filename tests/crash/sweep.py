@@ -2,7 +2,8 @@
 
 The points are the ledger's commits: before and after each one. Between two of them a run has either not told what it
 is about to do, told but not done it, done it but not told, or told all. They are found by running once and counting,
-so a new flow is swept without a line of new test code.
+so a new flow is swept without a line of new test code. Where a world names a folder (`FILES`), every change of a file
+in it is such a point too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Protocol
 
 from rules.outcomes import Ending, Outcome
+
+FILES = "BACKSTOP_SWEEP_FILES"
+"""Variable of a world's start: the folder whose changes are boundaries as well."""
+
+_CHANGES = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree"}
 
 Start = Callable[..., object]
 """Starts one flow and returns what it ended with; importable by name, with picklable arguments."""
@@ -109,8 +116,21 @@ def _in_child(
         count += 1
 
     watch_boundaries(cross)
+    if folder := environment.get(FILES):
+        sys.addaudithook(partial(_file_changed, folder, cross))
     outcome = function(*arguments)
     Path(told, "outcome").write_bytes(pickle.dumps(outcome))
+
+
+def _file_changed(
+    folder: str, cross: Callable[[str, str], None], event: str, arguments: tuple[Any, ...]
+) -> None:
+    """Python tells of a change right before it makes it."""
+    if event not in _CHANGES or not str(arguments[0]).startswith(folder):
+        return
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return
+    cross("before", f"{event} {Path(str(arguments[0])).suffix or 'of a folder'}")
 
 
 def recovered(outcome: object) -> bool:

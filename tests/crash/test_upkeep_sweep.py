@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 SWEPT_HERE = {"record-release", "escalate"}
+BESIDE = {"backup", "preflight"}
+"""In `test_backup_sweep` and `test_preflight_sweep`."""
 ESCALATION = {
     "levels": [
         {
@@ -194,4 +196,4 @@ def test_every_deployed_flow_is_swept() -> None:
     """A new flow without a practice, or without a world here, is noticed."""
     deployed = {each.name for each in read_prefect_yaml().deployments}
 
-    assert deployed == SWEPT_HERE | {practice.scenario for practice in PRACTICES}
+    assert deployed == SWEPT_HERE | BESIDE | {practice.scenario for practice in PRACTICES}
