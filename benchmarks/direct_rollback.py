@@ -6,19 +6,14 @@ intent and result into the ledger, and looks whether the package is still the on
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-
-import yaml
 
 from benchmarks.figures import Figure
+from benchmarks.practice import acting, practice_sandbox
 from blocks.environment import Environment
 from rules.plans import Plan
 
@@ -29,12 +24,13 @@ DEPLOYED, OTHER = 2, 3
 
 def measure() -> Iterator[Figure]:
     """Swap the functions between two releases, ours and bare in turn."""
-    with (
-        tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder,
-        _prod(Path(folder)) as (environment, names),
-    ):
+    with practice_sandbox() as box:
+        from deployments.environments import load_environment
         from flows._release_rungs import release_rungs
 
+        box.deploy("prod", DEPLOYED)
+        environment = load_environment("prod", box.home.environments)
+        names = [box.release(OTHER), box.release(DEPLOYED)]
         direct = release_rungs("benchmark", environment, None)[1]
         ways: dict[str, Callable[[Plan], None]] = {"ours": direct.act, "bare": partial(_bare, environment)}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -85,41 +81,3 @@ def _bare(environment: Environment, plan: Plan) -> None:
     packages = [Package.model_validate_json(v) for k, v in plan.facts.items() if k.startswith(PACKAGE)]
     with ThreadPoolExecutor(len(packages)) as pool:
         list(pool.map(deploy, packages))
-
-
-@contextmanager
-def _prod(folder: Path) -> Iterator[tuple[Environment, list[str]]]:
-    """The sandbox's prod with a release deployed, and the names of the two releases to swap."""
-    from sandbox.world import Sandbox
-
-    given = dict(os.environ)
-    os.environ["BACKSTOP_HOME"] = str(folder / "home")
-    box = Sandbox.start(folder / "sandbox")
-    try:
-        box.deploy("prod", DEPLOYED)
-        text = (box.home.environments / "prod.yaml").read_text(encoding="utf-8")
-        yield Environment(**yaml.safe_load(text)), [box.release(OTHER), box.release(DEPLOYED)]
-    finally:
-        box.stop()
-        os.environ.clear()
-        os.environ.update(given)
-
-
-@contextmanager
-def acting(environment: Environment) -> Iterator[None]:
-    """A real incident that may act, with its lease and journal."""
-    from blocks.settings import settings
-    from ledger.cases import current_case
-    from ledger.database import open_ledger
-    from ledger.holders import this_process
-    from ledger.incidents import Opening, open_case
-    from rules.outcomes import Phase
-
-    settings.cache_clear()
-    opening = Opening("benchmark", environment.name, environment.tier.value, 60)
-    case = open_case(open_ledger(), opening, this_process(), 30)
-    case.enter(Phase.ACT)
-    token = current_case.set(case)
-    with case.kept_alive(), case.may_act():
-        yield
-    current_case.reset(token)

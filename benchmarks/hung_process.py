@@ -10,14 +10,12 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.wrong_queue import qa
+from benchmarks.practice import practice_sandbox
 from sandbox import kit_faults, kit_runs
 from sandbox.test_kit.place import KitPlace
 
@@ -32,7 +30,8 @@ def measure() -> Iterator[Figure]:
     from flows.hung_process import recover
 
     ours, by_hand, clean, survivors = [], [], 0, 0
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as name, qa(Path(name)) as (box, place):
+    with practice_sandbox() as box:
+        place = KitPlace(box.home)
         box.keep()
         for _ in range(ROUNDS):
             box.reset()

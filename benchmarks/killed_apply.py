@@ -10,15 +10,12 @@ import os
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from benchmarks.figures import Figure
+from benchmarks.practice import practice_sandbox
 
 if TYPE_CHECKING:
     from blocks.environment import Environment
@@ -32,34 +29,16 @@ DEPLOYED = "benchmark-old-release"
 
 def measure() -> Iterator[Figure]:
     """Kill it and let it be finished, several times from the same moment."""
-    from sandbox.world import Sandbox
+    from deployments.environments import load_environment
 
-    given = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder:
-        os.environ["BACKSTOP_HOME"] = str(Path(folder) / "home")
-        box = Sandbox.start(Path(folder) / "sandbox")
-        try:
-            os.environ.update(box.variables())
-            box.deploy("preprod", OLD)
-            box.keep(DEPLOYED)
-            text = (box.home.environments / "preprod.yaml").read_text(encoding="utf-8")
-            environment = _described(text)
-            seconds = [_round(box, environment) for _ in range(ROUNDS)]
-        finally:
-            box.stop()
-            os.environ.clear()
-            os.environ.update(given)
+    with practice_sandbox() as box:
+        box.deploy("preprod", OLD)
+        box.keep(DEPLOYED)
+        environment = load_environment("preprod", box.home.environments)
+        seconds = [_round(box, environment) for _ in range(ROUNDS)]
     yield Figure.at_most(
         "killed apply → «no changes» and proven", statistics.median(seconds), "s", RUNBOOK_SECONDS
     )
-
-
-def _described(text: str) -> Environment:
-    from blocks.environment import Environment
-    from blocks.settings import settings
-
-    settings.cache_clear()
-    return Environment(**yaml.safe_load(text))
 
 
 def _round(box: Sandbox, environment: Environment) -> float:

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from benchmarks.aws_command import aws_command
-from benchmarks.direct_rollback import acting
 from benchmarks.figures import Figure
+from benchmarks.practice import acting
 from blocks.aws_account import AwsAccount
 from blocks.environment import Environment
 from blocks.platforms import DataTable, LambdaFunction, LambdaPlatform

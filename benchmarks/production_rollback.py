@@ -12,16 +12,13 @@ import os
 import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from benchmarks.figures import Figure
+from benchmarks.practice import practice_sandbox
 
 if TYPE_CHECKING:
     from blocks.environment import Environment
@@ -37,7 +34,8 @@ BROKEN = "benchmark-broken"
 def measure() -> Iterator[Figure]:
     """Roll back by hand and by the flow, in turn, from the same moment."""
     seconds: dict[str, list[float]] = {"bare": [], "ours": [], "proven": []}
-    with _broken_prod() as (box, environment):
+    with practice_sandbox() as box:
+        environment = _prepared(box)
         for _ in range(ROUNDS + 1):
             seconds["bare"].append(_bare_until_it_works(box))
             box.reset(BROKEN)
@@ -96,34 +94,14 @@ def _bare(box: Sandbox) -> float:
     return time.perf_counter() - began
 
 
-@contextmanager
-def _broken_prod() -> Iterator[tuple[Sandbox, Environment]]:
-    """The sandbox's prod after half a deployment of the bad release; the good one is proven."""
-    from sandbox.world import Sandbox
-
-    given = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder:
-        os.environ["BACKSTOP_HOME"] = str(Path(folder) / "home")
-        box = Sandbox.start(Path(folder) / "sandbox")
-        try:
-            os.environ.update(box.variables())
-            yield box, _prepared(box)
-        finally:
-            box.stop()
-            os.environ.clear()
-            os.environ.update(given)
-
-
 def _prepared(box: Sandbox) -> Environment:
-    from blocks.environment import Environment
-    from blocks.settings import settings
+    """The sandbox's prod after half a deployment of the bad release; the good one is proven."""
+    from deployments.environments import load_environment
     from flows.record_release import record_release
     from rules.outcomes import Verdict
     from sandbox import faults
 
-    settings.cache_clear()
-    text = (box.home.environments / "prod.yaml").read_text(encoding="utf-8")
-    environment = Environment(**yaml.safe_load(text))
+    environment = load_environment("prod", box.home.environments)
     box.deploy("prod", GOOD)
     box.wait_until_green("prod")
     if record_release.fn(environment, box.release(GOOD)).verdict is not Verdict.PASS:

@@ -11,20 +11,18 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.aws_command import aws_command
 from benchmarks.figures import Figure
+from benchmarks.practice import practice_sandbox
 
 if TYPE_CHECKING:
     from sandbox.test_kit.place import KitPlace
-    from sandbox.world import Sandbox
 
 BAD, OTHERS, SAMPLE, LIMIT = 10_000, 1_000, 20, 300
 RUN = "run-bench"
@@ -32,14 +30,15 @@ RUN = "run-bench"
 
 def measure() -> Iterator[Figure]:
     """Recover once; half of the sampled processes run before, half after it: the machine may be busy."""
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as name, qa(Path(name)) as (box, place):
+    with practice_sandbox() as box:
         from deployments.environments import load_environment
         from flows.wrong_queue_publish import recover
-        from sandbox.test_kit.place import BILLING, INTAKE
+        from sandbox.test_kit.place import BILLING, INTAKE, KitPlace
 
+        place = KitPlace(box.home)
         _mix(place)
         innocent = {m.id for m in place.held(BILLING) if "run_id" not in m.attributes}
-        way, command = _command(Path(name))
+        way, command = _command(box.home.path)
         each = _processes(command, place, SAMPLE // 2)
         began = time.perf_counter()
         outcome = recover.fn(load_environment("qa", box.home.environments), RUN, send_on_to_right_queue=True)
@@ -60,26 +59,6 @@ def measure() -> Iterator[Figure]:
     yield Figure.exactly("stray messages left", len(left - innocent), "messages", 0)
     yield Figure.exactly("messages that arrived", len(arrived), "messages", BAD)
     yield Figure.exactly("messages that arrived twice", sum(n > 1 for n in arrived.values()), "messages", 0)
-
-
-@contextmanager
-def qa(folder: Path) -> Iterator[tuple[Sandbox, KitPlace]]:
-    """A sandbox of its own, with nothing deployed."""
-    from blocks.settings import settings
-    from sandbox.test_kit.place import KitPlace
-    from sandbox.world import Sandbox
-
-    before = dict(os.environ)
-    box = Sandbox.start(folder / "sandbox")
-    os.environ |= box.variables() | {"BACKSTOP_HOME": str(folder / "home")}
-    settings.cache_clear()
-    try:
-        yield box, KitPlace(box.home)
-    finally:
-        box.stop()
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()
 
 
 def _mix(place: KitPlace) -> None:
