@@ -171,7 +171,7 @@ def _slug(schedule: dict[str, Any]) -> str:
 
 def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> None:
     """Create the deployment, or replace the one of that name (the server keeps its id and its runs)."""
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
     from prefect.client.schemas.schedules import construct_schedule
 
     flow_name, _, name = full_name.partition("/")
@@ -186,13 +186,15 @@ def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> N
         )
         for one in spec["schedules"]
     ]
-    client.create_deployment(
+    written = client.create_deployment(
         flow_id=client.create_flow_from_name(flow_name),
         name=name,
         enforce_parameter_schema=True,
         schedules=schedules,
         **{key: spec[key] for key in _COMPARED if key != "schedules"},
     )
+    if spec["work_pool_name"] is None:  # replacing alone leaves it in the pool it was in
+        client.update_deployment(written, DeploymentUpdate(work_pool_name=None))
 
 
 def _refuse_unknown_pools(client: SyncPrefectClient, wanted: dict[str, dict[str, Any]]) -> None:

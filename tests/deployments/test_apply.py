@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
 from blocks.environment import Environment
@@ -69,6 +70,26 @@ def test_deployments_are_created_left_alone_updated_and_removed(
     assert client.read_deployment(foreign).name == f"foreign-{tag}"
     with pytest.raises(ObjectNotFound):
         client.read_deployment_by_name("sample-note/two")
+    assert _kinds(apply_deployments(client, {}, ours=tag)) == [Kind.REMOVED]
+
+
+def test_a_deployment_comes_back_from_a_work_pool(
+    client: SyncPrefectClient, tmp_path: Path, tag: str
+) -> None:
+    """Who goes from workers to the responder keeps the deployment and its runs; it is in no pool any more."""
+    pool = client.create_work_pool(WorkPoolCreate(name=tag, type="process")).name
+    one = _wanted(tmp_path, tag, "pooled")
+    on_workers = {name: spec | {"work_pool_name": pool} for name, spec in one.items()}
+    apply_deployments(client, on_workers, ours=tag)
+    before = client.read_deployment_by_name("sample-note/pooled")
+
+    applied = apply_deployments(client, one, ours=tag)
+
+    after = client.read_deployment_by_name("sample-note/pooled")
+    assert (before.work_pool_name, after.work_pool_name) == (pool, None)
+    assert (after.id, len(after.schedules)) == (before.id, 1)
+    assert [each.detail for each in applied] == ["work_pool_name"]
+    assert _kinds(apply_deployments(client, one, ours=tag)) == [Kind.UNCHANGED]
     assert _kinds(apply_deployments(client, {}, ours=tag)) == [Kind.REMOVED]
 
 

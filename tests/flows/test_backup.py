@@ -18,7 +18,7 @@ from blocks.environment import Environment
 from blocks.settings import settings
 from cli.main import app
 from deployments.apply import apply_deployments, specification
-from deployments.changes import Kind
+from deployments.changes import Applied, Kind
 from deployments.prefect_yaml import read_prefect_yaml
 from deployments.register import register
 from deployments.schedules import schedule_each
@@ -94,12 +94,12 @@ def test_each_docker_stack_is_scheduled_and_nothing_else(masking: Environment, p
     entries = [entry for entry in read_prefect_yaml().deployments if entry.name == "backup"]
     with get_client(sync_client=True) as client:
         register(client, [masking, lambdas := make_environment("lambdas")], note="backup_schedules")
-        kinds, there = [], []
+        applied, there = list[Applied](), []
         for environments in ([masking, lambdas], [masking, lambdas], [lambdas]):
             [(name, spec)] = [specification(entry) for entry in entries]
             schedule_each(client, wanted := {name: spec}, entries, environments)
             mine = {name: {**spec, "tags": ["backup-schedules"]} for name, spec in wanted.items()}
-            kinds += [done.kind for done in apply_deployments(client, mine, ours="backup-schedules")]
+            applied += apply_deployments(client, mine, ours="backup-schedules")
             there = client.read_deployment_by_name(name).schedules
             if environments[0] is masking:
                 [schedule] = there
@@ -110,7 +110,7 @@ def test_each_docker_stack_is_scheduled_and_nothing_else(masking: Environment, p
                     "kind": "scheduled",
                     "environment": {"$ref": {"block_document_id": str(block.id)}},
                 }
-                if len(kinds) == 1:
+                if len(applied) == 1:
                     deployment = client.read_deployment_by_name(name).id
                     run = client.create_flow_run_from_deployment(deployment, parameters=schedule.parameters)
                     run_flow(backup, flow_run=run)  # as the responder does when it is due
@@ -119,7 +119,7 @@ def test_each_docker_stack_is_scheduled_and_nothing_else(masking: Environment, p
         register(client, [], note="backup_schedules")
 
     assert [made.kind for made in read_backups.fn(masking)] == [BackupKind.SCHEDULED]
-    assert kinds == [Kind.CREATED, Kind.UNCHANGED, Kind.UPDATED]
+    assert [done.kind for done in applied] == [Kind.CREATED, Kind.UNCHANGED, Kind.UPDATED], applied
 
 
 def test_the_command_backs_up_and_lists(
