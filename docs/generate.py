@@ -2,7 +2,7 @@
 
 permissions.md      what each probe and action needs, and the policy for all of them
 scenarios/<flow>.md a page for each scenario
-coverage.md         each step of runbook 001, and who does it here
+coverage.md         each step of the runbooks, and who does it here
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from deployments.handbook import ROOT, Entry, handbook
 from deployments.task_needs import TaskNeed, permissions, secret_permissions, task_needs
-from docs.runbook_steps import Section, read_steps
+from docs.runbook_steps import Runbook, read_runbooks
 from rules.approvals import Policy
 from rules.severity import Tier
 
@@ -31,10 +31,10 @@ _TERRAFORM = "Terraform runs as the same role and needs what its own plan change
 
 def main() -> int:
     """Write the pages; with `--check` only say which are not up to date."""
-    sections = read_steps()
-    pages = {DOCS / "permissions.md": _permissions_page(), DOCS / "coverage.md": _coverage_page(sections)}
+    runbooks = read_runbooks()
+    pages = {DOCS / "permissions.md": _permissions_page(), DOCS / "coverage.md": _coverage_page(runbooks)}
     for entry in handbook():
-        pages[DOCS / f"scenarios/{entry.scenario.name}.md"] = _scenario_page(entry, sections)
+        pages[DOCS / f"scenarios/{entry.scenario.name}.md"] = _scenario_page(entry, runbooks)
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     left = [path for path in (DOCS / "scenarios").glob("*.md") if path not in pages]
     if "--check" in sys.argv[1:]:
@@ -64,18 +64,20 @@ def _permissions_page() -> str:
     )
 
 
-def _coverage_page(sections: Iterable[Section]) -> str:
+def _coverage_page(runbooks: Iterable[Runbook]) -> str:
     lines = [
-        "# Runbook 001, step by step\n",
-        "Made by `make docs` from `docs/runbook_001.yaml`; a test holds it to the code.",
+        "# The runbooks, step by step\n",
+        "Made by `make docs` from `docs/runbook_*.yaml`; a test holds it to the code.",
     ]
-    for section in sections:
-        rows = [(step.says, step.answer, step.differs) for step in section.steps]
-        lines += [f"\n## {section.section}\n", *_table(("the runbook says", "here", "otherwise"), rows)]
+    for runbook in runbooks:
+        lines.append(f"\n## Runbook {runbook.number}")
+        for section in runbook.sections:
+            rows = [(step.says, step.answer, step.differs) for step in section.steps]
+            lines += [f"\n### {section.section}\n", *_table(("the runbook says", "here", "otherwise"), rows)]
     return "\n".join(lines) + "\n"
 
 
-def _scenario_page(entry: Entry, sections: Iterable[Section]) -> str:
+def _scenario_page(entry: Entry, runbooks: Iterable[Runbook]) -> str:
     scenario, promise = entry.scenario, entry.promise
     by_itself = {True: "yes", False: "no", None: "not said"}[promise.automatic]
     ours = f" (ours: {promise.ours})" if promise.ours else ""
@@ -128,7 +130,7 @@ def _scenario_page(entry: Entry, sections: Iterable[Section]) -> str:
             "## Permissions\n",
             *([_TERRAFORM] if _runs_terraform(entry) else []),
             _policy(entry.probes, entry.actions),
-            *_differences(entry, sections),
+            *_differences(entry, runbooks),
         )
     )
 
@@ -146,11 +148,11 @@ def _parameters(entry: Entry) -> list[str]:
     ]
 
 
-def _differences(entry: Entry, sections: Iterable[Section]) -> list[str]:
+def _differences(entry: Entry, runbooks: Iterable[Runbook]) -> list[str]:
     ours = [
         step
-        for section in sections
-        for step in section.steps
+        for runbook in runbooks
+        for step in runbook.steps
         if step.differs and any(by.flow == entry.scenario.name for by in step.by)
     ]
     if not ours:

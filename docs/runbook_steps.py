@@ -1,4 +1,4 @@
-"""The steps of a runbook and who does them here: `docs/runbook_001.yaml`, read strictly."""
+"""The steps of the runbooks and who does them here: `docs/runbook_<number>.yaml`, read strictly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from rules.values import Frozen
 
-RUNBOOK = Path(__file__).parent / "runbook_001.yaml"
+RUNBOOKS = sorted(Path(__file__).parent.glob("runbook_*.yaml"))
 
 
 class By(Frozen):
@@ -38,8 +38,10 @@ class Step(Frozen):
     def _is_one_of_three(self) -> Step:
         if sum((bool(self.by), self.not_yet is not None, bool(self.reason))) != 1:
             raise ValueError("a step has exactly one of `by`, `not_yet` and `reason`")
-        if bool(self.differs) != bool(self.test):
-            raise ValueError("`differs` needs the `test` that shows why, and the other way round")
+        if self.test and not self.differs:
+            raise ValueError("`test` shows why something `differs`")
+        if self.differs and not (self.test or self.not_yet):
+            raise ValueError("`differs` needs the `test` that shows why, as soon as it is done")
         return self
 
     @property
@@ -57,6 +59,23 @@ class Section(Frozen):
     steps: tuple[Step, ...]
 
 
-def read_steps(path: Path = RUNBOOK) -> tuple[Section, ...]:
-    """Every section, in the runbook's order."""
-    return tuple(Section.model_validate(told) for told in yaml.safe_load(path.read_text(encoding="utf-8")))
+class Runbook(Frozen):
+    """One runbook, by its number."""
+
+    number: str
+    sections: tuple[Section, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Of all its sections."""
+        return tuple(step for section in self.sections for step in section.steps)
+
+
+def read_runbooks() -> tuple[Runbook, ...]:
+    """Every runbook that is mapped, its sections in the runbook's order."""
+    return tuple(_read(path) for path in RUNBOOKS)
+
+
+def _read(path: Path) -> Runbook:
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Runbook.model_validate({"number": path.stem.removeprefix("runbook_"), "sections": told})
