@@ -26,9 +26,10 @@ aws cloudwatch set-alarm-state|point-in-time|production offline|from scratch|inc
 """,
     "004": """
 rollback.sh production|deploy-20250729-120000|FORCE_ROLLBACK=true|docker stop $(docker ps -q --filter name=claude-)
-docker rm|docker network rm claude-enterprise|ls -la backups/pre-deploy/|config.env|docker-compose up -d|docker-compose ps
-post-deploy-verify.sh production|redis-cli ping|localhost:8001/status|localhost:8000/|localhost:8085/health
-masked, stored in Redis, unmasked|services-state.json|redis-backup.rdb|rollback-state/|ls -lat|--dry-run|head -1
+docker rm|docker network rm claude-enterprise|ls -la backups/pre-deploy/|config.env|docker-compose up -d
+docker-compose ps|post-deploy-verify.sh production|redis-cli ping|localhost:8001/status|localhost:8000/
+localhost:8085/health|masked, stored in Redis, unmasked|services-state.json|redis-backup.rdb
+rollback-state/|ls -lat|--dry-run|head -1
 production 7 days, staging 3, development 1, critical 30|kong config -c|PRESERVE_DATA=false|redis-cli --rdb
 docker network prune -f|docker stats --no-stream|PRESERVE_DATA=true|docker cp|docker-compose restart redis
 redis-cli keys "aws_masker:*"|tail -f logs/rollbacks|--help|docker-compose logs|docker events|ss -tln
@@ -38,7 +39,11 @@ rollback.sh staging|day2-integration.sh|escalation matrix|Rollback completed|bac
 }
 """What each runbook tells people to type, and what it tells them to decide."""
 
-_NAMED = [(number, command) for number, told in COMMANDS.items() for command in told.strip().replace("\n", "|").split("|")]
+_NAMED = [
+    (number, command)
+    for number, told in COMMANDS.items()
+    for command in told.strip().replace("\n", "|").split("|")
+]
 
 
 def exists(by: By) -> bool:
@@ -62,7 +67,9 @@ def test_no_command_is_forgotten(runbook: str, command: str) -> None:
 def test_who_does_it_exists(step: Step) -> None:
     """A step is done by a flow, a rung or a task that is there; what is there is no longer «not yet»."""
     assert [str(by) for by in step.by if not exists(by)] == []
-    assert step.not_yet is None or not exists(step.not_yet), "it is there: say `by` in docs/runbook_<number>.yaml"
+    assert step.not_yet is None or not exists(step.not_yet), (
+        "it is there: say `by` in its docs/runbook_….yaml"
+    )
 
 
 @pytest.mark.parametrize("test", sorted({step.test for step in STEPS if step.test}))
