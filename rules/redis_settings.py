@@ -50,7 +50,7 @@ def from_answer(told: Mapping[str, str], version: str) -> RedisSettings:
 
 
 def from_files(
-    file: str, command: Sequence[str], directory: str, version: str, append_only: bool
+    file: str, command: Sequence[str], directory: str, version: str, append_only: bool | None = None
 ) -> RedisSettings:
     """The settings from the configuration file and the command line, which wins.
 
@@ -59,7 +59,7 @@ def from_files(
         command: The container's command; a shell's script is looked into.
         directory: Where Redis starts, when nothing says otherwise.
         version: Of the server.
-        append_only: What INFO says: somebody may have switched it since.
+        append_only: What INFO says: somebody may have switched it since. None: as it will be after a start.
     """
     lines = [words for line in file.splitlines() if (words := _words(line))]
     lines += _options(command)
@@ -73,8 +73,24 @@ def from_files(
     renamed = tuple(
         sorted({words[1].upper() for words in lines if words[0].lower() == "rename-command" and words[1:]})
     )
-    found["appendonly"] = "yes" if append_only else "no"
+    if append_only is not None:
+        found["appendonly"] = "yes" if append_only else "no"
     return _settings(found, version, renamed, "files")
+
+
+def config_path(command: Sequence[str]) -> str:
+    """The configuration file that a container's command names; empty: none."""
+    words = [word for part in command for word in (_words(part) if " " in part else [part])]
+    for before, word in zip(["", *words], words, strict=False):
+        if word.startswith("/") and (word.endswith(".conf") or before.endswith("-server")):
+            return word
+    return ""
+
+
+def says_where(command: Sequence[str]) -> bool:
+    """Whether a command shows how its Redis is set: it names it, or its file, or gives it options."""
+    plain = any(word.endswith("redis-server") for word in command)
+    return bool(plain or config_path(command) or _options(command))
 
 
 def _settings(

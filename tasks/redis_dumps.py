@@ -7,16 +7,17 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from blocks.docker_errors import translated as docker_translated
 from blocks.environment import Environment
 from blocks.redis_errors import translated
 from rules.errors import StepFailed, TransientFailure
-from rules.redis_settings import DEFAULTS, RedisSettings, from_answer, from_files
+from rules.redis_settings import RedisSettings
 from tasks._backup_files import written
-from tasks._container_files import archived, small_file
+from tasks._container_files import archived
 from tasks._redis_saves import SaveRefused, persistence, save
+from tasks._redis_settings import settings_of
 from tasks.kinds import say
 from tasks.redis_data import OWN_PREFIX, connection
 
@@ -71,30 +72,9 @@ def dump(environment: Environment, container: dict[str, Any], target: Path, back
             size, sha256, keys = _saved(redis, client, container, settings, target)
         except SaveRefused as error:
             say(f"Redis cannot save, so its data is streamed: {error.message}")
-            size, sha256 = _streamed(environment, client, container, target)
+            size, sha256 = streamed(environment, client, container, target)
             return Dump(settings, size, sha256, None, canary, saved=False)
     return Dump(settings, size, sha256, keys, canary, saved=True)
-
-
-def settings_of(redis: Redis, client: DockerClient, container: dict[str, Any]) -> RedisSettings:
-    """How it keeps its data, whether or not CONFIG was renamed away."""
-    from redis.exceptions import NoPermissionError, ResponseError
-
-    with translated("ask Redis for its settings"):
-        info: dict[str, Any] = redis.info("everything")
-        version = str(info["redis_version"])
-        try:
-            told = {name: str(value) for each in DEFAULTS for name, value in redis.config_get(each).items()}
-            return from_answer(cast("dict[str, str]", told), version)
-        except (ResponseError, NoPermissionError):
-            pass  # renamed, or not allowed: its files say the same
-    file = str(info.get("config_file") or "")
-    text = (
-        (small_file(client, container["Id"], file, _PIECE) or b"").decode("utf-8", "replace") if file else ""
-    )
-    command = [str(container.get("Path") or ""), *(container.get("Args") or [])]
-    directory = str(container["Config"].get("WorkingDir") or "/")
-    return from_files(text, command, directory, version, bool(info.get("aof_enabled")))
 
 
 def _leave_canary(redis: Redis, backup: str) -> str:
@@ -166,7 +146,7 @@ def _keys_in(client: DockerClient, container: str, path: str) -> int | None:
     )
 
 
-def _streamed(
+def streamed(
     environment: Environment, client: DockerClient, container: dict[str, Any], target: Path
 ) -> tuple[int, str]:
     """Take the data as a replica does, with the Redis client in its container; nothing is written there."""

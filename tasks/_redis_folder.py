@@ -1,0 +1,200 @@
+"""The folder in which a container's Redis keeps its data: looked at and written through the engine alone.
+
+Nothing is run in the container, so it may be stopped, never started or crashing, and needs no shell.
+"""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from blocks.docker_errors import Absent, translated
+from rules.errors import StepFailed, TransientFailure
+from rules.redis_restores import (
+    COMPLETE,
+    MARK,
+    AppendFiles,
+    KeptData,
+    Mark,
+    append_files,
+    append_manifest,
+    append_names,
+    has_several_append_files,
+)
+from rules.redis_settings import RedisSettings
+from rules.values import Frozen
+from tasks._container_files import archived, small_file
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_PIECE, _BLOCK = 1 << 20, 512
+_NOTE_BYTES = 1 << 20
+Content = Path | bytes | None
+Note = TypeVar("Note", bound=Frozen)
+
+
+class RedisFolder:
+    """The data folder of one container, as Redis finds it when it starts with these settings."""
+
+    def __init__(self, client: DockerClient, container: str, settings: RedisSettings) -> None:
+        self.client, self.container, self.settings = client, container, settings
+        self.files = [settings.data_file]
+        if settings.append_only and not has_several_append_files(settings.version):
+            self.files.append(settings.append_file)
+
+    def restored(self) -> Mark | None:
+        """Which backup was put here last, and by which incident; None when none was put here whole."""
+        return self._note(MARK, Mark)
+
+    def kept(self, folder: str) -> KeptData | None:
+        """What a folder keeps; None when it is not there, or not whole."""
+        return self._note(f"{folder}/{COMPLETE}", KeptData)
+
+    def keep(self, folder: str, note: KeptData, *, memory: Path | None = None) -> KeptData:
+        """Keep the old data in a folder beside it, under second names: that takes no space and no time.
+
+        Args:
+            folder: The new folder; one that was kept there in part is written over.
+            note: What to write down there last.
+            memory: What Redis held that its files do not; empty: they have everything.
+        """
+        listed = self._append_files()
+        try:
+            return self._keep(folder, note, listed.names if listed else (), memory)
+        except TransientFailure:
+            raise
+        except StepFailed:  # it lists what is not there: whatever is there is kept then
+            return self._keep(folder, note, self._names_in(self.settings.append_directory), memory)
+
+    def _keep(self, folder: str, note: KeptData, names: Iterable[str], memory: Path | None) -> KeptData:
+        there = [(name, head) for name in self.files if (head := self._head(name))]
+        inside = self._head(self.settings.append_directory) if self.settings.append_only else None
+        members: list[tuple[tarfile.TarInfo, Content]] = [(_folder(folder, self.owner, 0o700), None)]
+        if inside is not None:
+            members.append((_folder(f"{folder}/{self.settings.append_directory}", inside, 0o755), None))
+            there += [(f"{self.settings.append_directory}/{name}", inside) for name in names]
+        members += [(_second_name(f"{folder}/{name}", name, head), None) for name, head in there]
+        if memory is not None:
+            members.append((_file(f"{folder}/memory.rdb", self.owner, memory.stat().st_size), memory))
+        whole = note.model_copy(update={"files": tuple(name for name, _ in there)})
+        self._put([*members, self._written(f"{folder}/{COMPLETE}", whole)])
+        return whole
+
+    def put(self, data: Path, mark: Mark) -> None:
+        """Put a backup's data where Redis will look for it, and say so last.
+
+        With an append-only file its base is a second name of the data file: Redis writes to neither.
+        """
+        size, owner, settings = data.stat().st_size, self.owner, self.settings
+        members: list[tuple[tarfile.TarInfo, Content]] = [(_file(settings.data_file, owner, size), data)]
+        if settings.append_only and has_several_append_files(settings.version):
+            number = self._free_number()
+            base, appended = (
+                f"{settings.append_directory}/{name}" for name in append_names(settings, number)
+            )
+            manifest = append_manifest(settings, number).encode()
+            listing = f"{settings.append_directory}/{settings.append_file}.manifest"
+            inside = self._head(settings.append_directory) or owner
+            members += [
+                (_folder(settings.append_directory, inside, inside.mode | 0o700), None),
+                (_second_name(base, settings.data_file, owner), None),
+                (_file(appended, owner, 0), b""),
+                (_file(listing, owner, len(manifest)), manifest),
+            ]
+        elif settings.append_only:  # older ones take a data file for the beginning of what was appended
+            members.append((_file(settings.append_file, owner, size), data))
+        self._put([*members, self._written(MARK, mark)])
+
+    @functools.cached_property
+    def owner(self) -> tarfile.TarInfo:
+        """Whose the old data file is; the folder's owner where there is none, or only root could read it."""
+        folder = self._head(".") or tarfile.TarInfo()
+        file = self._head(self.settings.data_file)
+        return folder if file is None or (file.uid == 0 and folder.uid != 0) else file
+
+    def _head(self, name: str) -> tarfile.TarInfo | None:
+        """Owner and mode of something in the folder; None when it is not there."""
+        try:
+            with archived(self.client, self.container, self._path(name)) as tar:
+                return tar.next()
+        except Absent:
+            return None
+
+    def _names_in(self, folder: str) -> list[str]:
+        try:
+            with archived(self.client, self.container, self._path(folder)) as tar:
+                return [member.name.partition("/")[2] for member in tar if member.isreg()]
+        except Absent:
+            return []
+
+    def _append_files(self) -> AppendFiles | None:
+        """What the append-only file consists of; None when it has no manifest, or one that cannot be read."""
+        listing = f"{self.settings.append_directory}/{self.settings.append_file}.manifest"
+        text = small_file(self.client, self.container, self._path(listing), _NOTE_BYTES)
+        found = append_files(text.decode("utf-8", "replace")) if text is not None else None
+        if found is None and self.settings.append_only:
+            names = self._names_in(self.settings.append_directory)
+            numbers = [int(part) for name in names for part in name.split(".") if part.isdigit()]
+            return AppendFiles(names=tuple(names), next_number=max(numbers, default=0) + 1)
+        listed_too = f"{self.settings.append_file}.manifest"
+        return found and found.model_copy(update={"names": (*found.names, listed_too)})
+
+    def _free_number(self) -> int:
+        found = self._append_files()
+        return found.next_number if found else 1
+
+    def _note(self, name: str, kind: type[Note]) -> Note | None:
+        text = small_file(self.client, self.container, self._path(name), _NOTE_BYTES)
+        try:
+            return kind.model_validate_json(text) if text else None
+        except ValidationError:
+            return None
+
+    def _written(self, name: str, note: Frozen) -> tuple[tarfile.TarInfo, Content]:
+        text = note.model_dump_json().encode()
+        return _file(name, self.owner, len(text)), text
+
+    def _put(self, members: Iterable[tuple[tarfile.TarInfo, Content]]) -> None:
+        with translated(f"write to {self.settings.directory} of the container {self.container[:12]}"):
+            self.client.api.put_archive(self.container, self.settings.directory, _pieces(members))
+
+    def _path(self, name: str) -> str:
+        return f"{self.settings.directory.rstrip('/')}/{name}"
+
+
+def _folder(name: str, owner: tarfile.TarInfo, mode: int) -> tarfile.TarInfo:
+    info = _file(name, owner, 0)
+    info.type, info.mode = tarfile.DIRTYPE, mode
+    return info
+
+
+def _file(name: str, owner: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.uid, info.gid, info.mode = size, owner.uid, owner.gid, 0o644
+    return info
+
+
+def _second_name(name: str, target: str, owner: tarfile.TarInfo) -> tarfile.TarInfo:
+    info = _file(name, owner, 0)
+    info.type, info.linkname = tarfile.LNKTYPE, target
+    return info
+
+
+def _pieces(members: Iterable[tuple[tarfile.TarInfo, Content]]) -> Iterator[bytes]:
+    """A tar, piece by piece: data of any size takes no memory."""
+    for info, content in members:
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        if isinstance(content, bytes):
+            yield content
+        elif content is not None:
+            with content.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+        yield bytes(-info.size % _BLOCK)
+    yield bytes(2 * _BLOCK)

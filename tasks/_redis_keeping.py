@@ -1,0 +1,62 @@
+"""Keeping what Redis has, before a backup is put in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from blocks.environment import Environment
+from ledger.cases import now
+from rules.errors import TransientFailure
+from rules.redis_restores import KeptData, Mark, kept_folder
+from rules.redis_settings import RedisSettings
+from tasks._redis_folder import RedisFolder
+from tasks._redis_saves import SaveRefused, save
+from tasks._redis_starts import runs, stop
+from tasks.kinds import say
+from tasks.redis_data import connection, look_at_redis
+from tasks.redis_dumps import streamed
+
+
+def stop_and_keep(
+    environment: Environment, container: dict[str, Any], settings: RedisSettings, mark: Mark, scratch: Path
+) -> str:
+    """Stop Redis and keep what it has, unless a run before this one did just that; the folder's name."""
+    client, identity = environment.docker_stack.host.client(), str(container["Id"])
+    place, number = RedisFolder(client, identity, settings), 1
+    while place.kept(kept_folder(mark.incident, number)):
+        number += 1
+    if not runs(container) and number > 1:
+        return kept_folder(mark.incident, number - 1)  # it has not run since that was kept
+    folder = kept_folder(mark.incident, number)
+    note = KeptData(incident=mark.incident, backup=mark.backup, kept_at=now(), files=())
+    memory = _memory(environment, container, place, f"{folder}-on-disk", note, scratch)
+    stop(client, identity)
+    place.keep(folder, note, memory=memory)
+    return folder
+
+
+def _memory(
+    environment: Environment,
+    container: dict[str, Any],
+    place: RedisFolder,
+    folder: str,
+    note: KeptData,
+    scratch: Path,
+) -> Path | None:
+    """See that what only Redis's memory holds is kept too: it saves, or streams it into a file that is returned."""
+    look = look_at_redis.fn(environment)
+    if not look.answers or look.loading or (look.append_only and look.last_append_ok):
+        return None  # its files have everything, or nothing more can be had
+    place.keep(folder, note)  # it saves over that
+    try:
+        with connection(environment, timeout_seconds=30) as redis:
+            save(redis)
+    except SaveRefused as refused:
+        say(f"Redis cannot save, so its data is streamed: {refused.message}")
+        target = scratch / "memory.rdb"
+        streamed(environment, environment.docker_stack.host.client(), container, target)
+        return target
+    except TransientFailure as silent:
+        say(f"What only its memory held could not be saved: {silent.message}")
+    return None

@@ -1,0 +1,102 @@
+"""Bringing a backup's data back into Redis, so that it really is what Redis holds afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from blocks.environment import Environment
+from ledger.cases import current_case
+from rules.backups import DATA, BackupManifest
+from rules.errors import RecoveryRefused, StepFailed, TransientFailure
+from rules.outcomes import Effect, Verdict
+from rules.redis_restores import Mark, judge_loaded, same_place
+from rules.redis_settings import RedisSettings
+from tasks._redis_folder import RedisFolder
+from tasks._redis_keeping import stop_and_keep
+from tasks._redis_settings import settings_at_start
+from tasks._redis_starts import redis_container, start
+from tasks._whole_files import sha256_of
+from tasks.backup_stores import store_of
+from tasks.kinds import action, say
+from tasks.redis_data import look_at_redis
+
+_ROUNDS = 3
+"""Redis may start otherwise than it was seen to be set: what it then believes is put right once more."""
+
+
+@action(subject="Redis data of {environment.name}", retries=5)
+def restore_redis_data(environment: Environment, backup: str) -> Effect:
+    """Make Redis hold a backup's data, its old data kept in a folder beside it. Repeating it changes nothing.
+
+    It is killed, for a Redis that shuts down saves over what was put there; the backup becomes its data file and, with
+    an append-only file, the base of that one; it is started, and must tell that it read just these keys.
+
+    Permissions: s3:GetBucketVersioning, s3:GetObject
+
+    Raises:
+        RecoveryRefused: no such backup, or it is damaged; nothing was changed.
+        TransientFailure: the engine does not answer.
+        StepFailed: there is no container, what it holds cannot be kept, or it did not start with the backup's data.
+    """
+    case = current_case.get()
+    mark = Mark(incident=case.incident_id if case else "", backup=backup)
+    with tempfile.TemporaryDirectory(prefix="backstop-restore-") as scratch:
+        manifest, data = _fetched(environment, backup, Path(scratch))
+        client, container = environment.docker_stack.host.client(), redis_container(environment)
+        settings = settings_at_start(client, container, manifest.redis)
+        if _is_restored(environment, settings, manifest, mark):
+            return Effect(subject="Redis", changed=False, after=backup)
+        before = look_at_redis.fn(environment)
+        for _ in range(_ROUNDS):
+            container = redis_container(environment)
+            kept = stop_and_keep(environment, container, settings, mark, Path(scratch))
+            RedisFolder(client, container["Id"], settings).put(data, mark)
+            told, loaded = start(environment, container, manifest)
+            check = judge_loaded(manifest, loaded)
+            if check.verdict is Verdict.PASS:
+                return Effect(
+                    subject="Redis",
+                    changed=True,
+                    before=f"{before.key_count} keys" if before.answers else before.reason,
+                    after=f"{backup}: {check.seen}",
+                    detail=f"the data before is kept in {settings.directory}/{kept}",
+                )
+            if same_place(settings, told):
+                raise StepFailed(
+                    f"Redis does not hold the data of {backup}: {check.reason}.",
+                    hint=f"What it held before is in {settings.directory}/{kept} of its container.",
+                )
+            say("Redis starts with other settings than it was seen to have: its data is put where it looks.")
+            settings = told
+    raise StepFailed("Redis looks for its data elsewhere at every start.", hint="Look at its configuration.")
+
+
+def _is_restored(
+    environment: Environment, settings: RedisSettings, manifest: BackupManifest, mark: Mark
+) -> bool:
+    """Whether a run of this incident got as far: it may have been killed before it started Redis, or right after."""
+    client, container = environment.docker_stack.host.client(), redis_container(environment)
+    if RedisFolder(client, container["Id"], settings).restored() != mark:
+        return False
+    try:
+        _, loaded = start(environment, container, manifest)
+    except TransientFailure:
+        raise
+    except StepFailed as error:
+        say(f"What was put there before is put there again: {error.message}")
+        return False
+    return judge_loaded(manifest, loaded).verdict is Verdict.PASS
+
+
+def _fetched(environment: Environment, backup: str, scratch: Path) -> tuple[BackupManifest, Path]:
+    """The manifest and a copy of the data file that nobody else writes to, checked."""
+    store, target = store_of(environment), scratch / DATA
+    manifest = store.manifest(backup)
+    store.fetch(backup, DATA, target)
+    if sha256_of(target) != manifest.file(DATA).sha256:
+        raise RecoveryRefused(
+            f"The data of the backup {backup} is damaged: it is not what its manifest says.",
+            hint="Take another backup.",
+        )
+    return manifest, target
