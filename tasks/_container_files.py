@@ -51,12 +51,20 @@ def archived(client: DockerClient, container: str, path: str) -> Iterator[tarfil
 
 def small_file(client: DockerClient, container: str, path: str, largest: int) -> bytes | None:
     """A file of a container; None when it is not there, is a folder, or is larger than `largest` bytes."""
+    found = small_member(client, container, path, largest)
+    return found[1] if found else None
+
+
+def small_member(
+    client: DockerClient, container: str, path: str, largest: int
+) -> tuple[tarfile.TarInfo, bytes] | None:
+    """As `small_file`, with its owner and mode."""
     try:
         with archived(client, container, path) as tar:
             first = tar.next()
             if first is None or not first.isreg() or first.size > largest:
                 return None
             content = tar.extractfile(first)
-            return content.read() if content else None
+            return (first, content.read()) if content else None
     except Absent:
         return None

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
-from tasks._container_files import small_file
+from tasks._container_files import small_member
 from tasks.containers import PROJECT, inspected, service_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+SOURCE = "BACKSTOP.source"
+"""Header of a mounted file in a backup: where it lies on the host. That is what is put back."""
 
 _LARGEST = 4 << 20
 """Bytes of a mounted file that still counts as configuration."""
@@ -87,12 +90,12 @@ def mounted_files(environment: Environment, containers: list[dict[str, Any]]) ->
             for mount in sorted(container.get("Mounts") or [], key=lambda each: str(each["Destination"])):
                 if mount.get("Type") != "bind":
                     continue
-                content = small_file(client, container["Id"], mount["Destination"], _LARGEST)
-                if content is not None:
+                member = small_member(client, container["Id"], mount["Destination"], _LARGEST)
+                if member is not None:
+                    there, content = member
                     info = tarfile.TarInfo(f"{service_of(container)}{mount['Destination']}")
                     info.size = len(content)
-                    info.mode = 0o600
-                    # Where it lies on the host: that is what is put back.
-                    info.pax_headers = {"BACKSTOP.source": str(mount["Source"])}
+                    info.mode, info.uid, info.gid = there.mode, there.uid, there.gid
+                    info.pax_headers = {SOURCE: str(mount["Source"])}
                     tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
