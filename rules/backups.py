@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 """Written last: without it there is no backup."""
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z]{1,20}-[0-9a-f]{4}")
+_NAMED = re.compile(rf"(?<![0-9A-Za-z-]){_ID.pattern}(?![0-9A-Za-z-])")
 
 BackupId = Annotated[str, StringConstraints(pattern=rf"^{_ID.pattern}$")]
 """Begins with its moment (UTC), so that names sort by time: 20260729-143022-deploy-3fa2."""
@@ -116,3 +117,27 @@ def backup_id(text: str) -> str:
             hint="A backup is called like 20260729-143022-deploy-3fa2.",
         )
     return text
+
+
+def taken_at(backup: str) -> datetime:
+    """The moment in a backup's name, in UTC; ValueError where it is none of a backup."""
+    if not _ID.fullmatch(backup):
+        raise ValueError(backup)
+    day, time = backup[:8], backup[9:15]
+    return datetime(
+        int(day[:4]), int(day[4:6]), int(day[6:]), int(time[:2]), int(time[2:4]), int(time[4:]), tzinfo=UTC
+    )
+
+
+def is_backup_id(name: str) -> bool:
+    """Whether a backup can be called so; other people's files may lie beside the backups."""
+    try:
+        taken_at(name)
+    except ValueError:
+        return False
+    return True
+
+
+def named_in(text: str) -> set[str]:
+    """The backups that a text names."""
+    return {found for found in _NAMED.findall(text) if is_backup_id(found)}

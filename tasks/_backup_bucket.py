@@ -1,4 +1,8 @@
-"""Backups in a bucket that keeps versions: an object a file, the manifest last."""
+"""Backups in a bucket that keeps versions: an object a file, the manifest last.
+
+One in the trash has a mark elsewhere, an empty object: one request puts it away, or back, all at once. To delete is to
+delete every version, the manifest's first: what has a mark and no manifest is half deleted.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,19 @@ import base64
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
 
 from blocks.aws_account import AwsAccount
 from blocks.aws_errors import NotThere, translated
 from blocks.settings import settings
-from rules.backups import MANIFEST, BackupManifest, backup_id
-from rules.errors import RecoveryRefused, StepFailed
-from tasks._backup_files import written
+from rules.backups import MANIFEST, BackupManifest, backup_id, is_backup_id
+from rules.errors import StepFailed
+from tasks._backup_files import parsed, written
+from tasks._bucket_objects import Objects
+from tasks.kinds import in_parallel
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
+_TRASH, _NOTES = "trash", "notes"
 
 
 class BucketStore:
@@ -27,14 +30,7 @@ class BucketStore:
 
     def __init__(self, account: AwsAccount, bucket: str, prefix: str) -> None:
         self.bucket, self.prefix = bucket, prefix
-        self._s3: S3Client = account.client("s3")
-        with translated(f"look at the bucket {bucket}"):
-            versions = self._s3.get_bucket_versioning(Bucket=bucket).get("Status")
-        if versions != "Enabled":
-            raise RecoveryRefused(
-                f"The bucket {bucket} keeps no versions: whoever overwrites a backup destroys it.",
-                hint="Switch versioning on: aws s3api put-bucket-versioning.",
-            )
+        self._objects = Objects(account, bucket)
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Path]:
@@ -49,17 +45,17 @@ class BucketStore:
     def publish(self, folder: Path, manifest: BackupManifest) -> None:
         """S3 checks every object against its hash; a backup is there once its manifest is."""
         with translated(f"store the backup {manifest.id}"):
-            if self._exists(self._key(manifest.id, MANIFEST)):
+            if self._objects.exists(self._key(manifest.id, MANIFEST)):
                 raise StepFailed(f"There is a backup {manifest.id} already.")
             for file in manifest.files:
                 with (folder / file.name).open("rb") as content:
-                    self._s3.put_object(
+                    self._objects.s3.put_object(
                         Bucket=self.bucket,
                         Key=self._key(manifest.id, file.name),
                         Body=content,
                         ChecksumSHA256=base64.b64encode(bytes.fromhex(file.sha256)).decode(),
                     )
-            self._s3.put_object(
+            self._objects.s3.put_object(
                 Bucket=self.bucket,
                 Key=self._key(manifest.id, MANIFEST),
                 Body=manifest.model_dump_json(indent=1).encode(),
@@ -68,46 +64,82 @@ class BucketStore:
             )
 
     def ids(self) -> list[str]:
-        """The names of all whole backups, newest first."""
-        found = []
-        with translated(f"list the backups in {self.bucket}"):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=f"{self.prefix}/"
-            ):
-                keys = [str(each["Key"]) for each in page.get("Contents", [])]
-                found += [key.split("/")[-2] for key in keys if key.endswith(f"/{MANIFEST}")]
-        return sorted(found, reverse=True)
+        """The names of all whole backups that are not in the trash, newest first."""
+        whole, marked = self._listed()
+        return sorted(whole - marked, reverse=True)
 
-    def manifest(self, backup: str) -> BackupManifest:
+    def trash(self) -> list[str]:
+        """The names of all whole backups in the trash, newest first."""
+        whole, marked = self._listed()
+        return sorted(whole & marked, reverse=True)
+
+    def manifest(self, backup: str, *, in_trash: bool = False) -> BackupManifest:
         """A backup's manifest."""
-        key = self._key(backup_id(backup), MANIFEST)
-        try:
-            with translated(f"read the manifest of the backup {backup}"):
-                body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-            found = BackupManifest.model_validate_json(body)
-        except NotThere as error:
-            raise RecoveryRefused(
-                f"There is no backup {backup} in {self.bucket}.", hint="`backstop backup --list` shows them."
-            ) from error
-        except ValidationError as error:
-            raise RecoveryRefused(f"The manifest of the backup {backup} cannot be read.") from error
-        if found.id != backup:
-            raise RecoveryRefused(f"The manifest of the backup {backup} is that of {found.id}.")
-        return found
+        body, key = None, self._key(backup_id(backup), MANIFEST)
+        if self._is_marked(backup) is in_trash:
+            with contextlib.suppress(NotThere):
+                body = self._objects.get(key)
+        return parsed(body, backup, f"the trash of {self.bucket}" if in_trash else self.bucket)
 
     def fetch(self, backup: str, name: str, target: Path) -> None:
         """Copy an object into a file."""
         key = self._key(backup_id(backup), self.manifest(backup).file(name).name)
         with translated(f"read {name} of the backup {backup}"), written(f"copy {name}", target.parent):
-            self._s3.download_file(self.bucket, key, str(target))
+            self._objects.s3.download_file(self.bucket, key, str(target))
+
+    def put_away(self, backup: str) -> bool:
+        """Mark it."""
+        if not self._objects.exists(self._key(backup_id(backup), MANIFEST)) or self._is_marked(backup):
+            return False
+        self._objects.put(self._key(_TRASH, backup), b"")
+        return True
+
+    def take_back(self, backup: str) -> bool:
+        """Take its mark away."""
+        if not self._objects.exists(self._key(backup_id(backup), MANIFEST)) or not self._is_marked(backup):
+            return False
+        self._objects.erase(self._key(_TRASH, backup))
+        return True
+
+    def delete(self, backup: str) -> bool:
+        """The manifest first, the mark last: what is half deleted can never be taken back."""
+        if not self._is_marked(backup_id(backup)):
+            return False
+        for prefix in (self._key(backup, MANIFEST), self._key(backup, "")):
+            self._objects.erase(prefix)
+        self._objects.erase(self._key(_NOTES, backup))
+        self._objects.erase(self._key(_TRASH, backup))
+        return True
+
+    def finish_deletions(self) -> int:
+        """Delete what has a mark and no manifest."""
+        whole, marked = self._listed()
+        return sum(self.delete(backup) for backup in marked - whole)
+
+    def note(self, backup: str, content: bytes) -> None:
+        """A small object."""
+        self._objects.put(self._key(_NOTES, backup_id(backup)), content)
+
+    def notes(self) -> dict[str, bytes]:
+        """What was noted."""
+        names = {key.rpartition("/")[2]: key for key in self._objects.keys(self._key(_NOTES, ""))}
+        wanted = [name for name in names if is_backup_id(name)]
+        found = in_parallel([partial(self._objects.get, names[name]) for name in wanted]) if wanted else []
+        return dict(zip(wanted, found, strict=True))
+
+    def _listed(self) -> tuple[set[str], set[str]]:
+        """The backups that have a manifest, and those with a mark."""
+        whole, marked = set(), set()
+        for key in self._objects.keys(f"{self.prefix}/"):
+            *_, folder, name = key.split("/")
+            if folder == _TRASH and is_backup_id(name):
+                marked.add(name)
+            elif name == MANIFEST and is_backup_id(folder):
+                whole.add(folder)
+        return whole, marked
+
+    def _is_marked(self, backup: str) -> bool:
+        return self._objects.exists(self._key(_TRASH, backup))
 
     def _key(self, backup: str, name: str) -> str:
         return f"{self.prefix}/{backup}/{name}"
-
-    def _exists(self, key: str) -> bool:
-        try:
-            with translated(f"look for {key}"):
-                self._s3.head_object(Bucket=self.bucket, Key=key)
-        except NotThere:
-            return False
-        return True

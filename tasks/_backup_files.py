@@ -1,4 +1,4 @@
-"""Writing the files of backups: with one clear error when the disk is full."""
+"""The files of backups: written with one clear error when the disk is full, manifests read strictly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from rules.errors import StepFailed
+from pydantic import ValidationError
+
+from rules.backups import BackupManifest
+from rules.errors import RecoveryRefused, StepFailed
 
 
 @contextlib.contextmanager
@@ -31,3 +34,22 @@ def written(doing: str, where: Path) -> Iterator[None]:
         raise StepFailed(
             f"Could not {doing}: {reason} ({where}).", hint="Backstop's user must be able to write there."
         ) from error
+
+
+def parsed(body: bytes | None, backup: str, place: str) -> BackupManifest:
+    """A backup's manifest; None: there is none in that place.
+
+    Raises:
+        RecoveryRefused: there is none, it cannot be read, or it is another backup's.
+    """
+    if body is None:
+        raise RecoveryRefused(
+            f"There is no backup {backup} in {place}.", hint="`backstop backup --list` shows them."
+        )
+    try:
+        found = BackupManifest.model_validate_json(body)
+    except ValidationError as error:
+        raise RecoveryRefused(f"The manifest of the backup {backup} cannot be read.") from error
+    if found.id != backup:
+        raise RecoveryRefused(f"The manifest of the backup {backup} is that of {found.id}.")
+    return found

@@ -26,17 +26,41 @@ class Store(Protocol):
         """
 
     def ids(self) -> list[str]:
-        """The names of all whole backups, newest first."""
+        """The names of all whole backups that are not in the trash, newest first."""
 
-    def manifest(self, backup: str) -> BackupManifest:
+    def manifest(self, backup: str, *, in_trash: bool = False) -> BackupManifest:
         """A backup's manifest.
 
         Raises:
-            RecoveryRefused: there is no such backup, or its manifest cannot be read.
+            RecoveryRefused: there is no such backup there, or its manifest cannot be read.
         """
 
     def fetch(self, backup: str, name: str, target: Path) -> None:
         """Copy a file of a backup out; its bytes are as the store has them."""
+
+    def trash(self) -> list[str]:
+        """The names of all whole backups in the trash, newest first."""
+
+    def put_away(self, backup: str) -> bool:
+        """Put a backup into the trash, all at once: nothing lists or reads it there. False: it is not there."""
+
+    def take_back(self, backup: str) -> bool:
+        """Take a backup out of the trash, all at once, as it was. False: it is not in the trash."""
+
+    def delete(self, backup: str) -> bool:
+        """Delete a backup that is in the trash, for good, and what was noted of it. False: it is not in the trash.
+
+        Once it has begun, nothing lists the backup any more; killed half way, `finish_deletions` does the rest.
+        """
+
+    def finish_deletions(self) -> int:
+        """Delete what is left of backups whose deletion was killed half way; how many."""
+
+    def note(self, backup: str, content: bytes) -> None:
+        """Keep a few words about a backup beside it, in the place of earlier ones, all at once."""
+
+    def notes(self) -> dict[str, bytes]:
+        """What was noted, by the backup's name."""
 
 
 def store_of(environment: Environment) -> Store:

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from blocks.aws_account import AwsAccount
 from blocks.settings import settings
-from rules.backups import MANIFEST, BackupFile, BackupKind, BackupManifest, DataFacts, new_id
+from rules.backups import MANIFEST
 from rules.errors import RecoveryRefused, StepFailed
-from rules.redis_settings import from_answer
 from tasks._backup_bucket import BucketStore
 from tasks._backup_directory import DirectoryStore
 from tasks.backup_stores import Store
-
-BUCKET = "practice-backups"
-CONTENT = b"REDIS0010"
-NOW = datetime(2026, 7, 29, 14, 30, 22, tzinfo=UTC)
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsAccount]:
-    """Give a test an account with a bucket that keeps versions."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
-        found = AwsAccount(account_id="123456789012", region="us-east-1")
-        found.client("s3").create_bucket(Bucket=BUCKET)
-        found.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield found
-
-
-@pytest.fixture(params=["directory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Give a test an empty store, once a folder and once a bucket."""
-    if request.param == "directory":
-        return DirectoryStore(tmp_path / "backups" / "masking")
-    return BucketStore(request.getfixturevalue("account"), BUCKET, "backups/masking")
-
-
-def manifest(second: int = 0, salt: str = "3fa2") -> BackupManifest:
-    """The manifest of a backup with one file."""
-    began = NOW.replace(second=second)
-    return BackupManifest(
-        id=new_id(BackupKind.DEPLOY, began, salt),
-        environment="masking",
-        project="claude",
-        engine_id="ABCD",
-        kind=BackupKind.DEPLOY,
-        began_at=began,
-        finished_at=began,
-        files=(BackupFile(name="redis.rdb", size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest()),),
-        data=DataFacts(key_count=0, counted_in="file", by_prefix={}, written_by="save"),
-        redis=from_answer({}, "7.0.15"),
-        images={},
-    )
-
-
-def publish(store: Store, wanted: BackupManifest) -> None:
-    """Write a backup."""
-    with store.stage() as folder:
-        (folder / "redis.rdb").write_bytes(CONTENT)
-        store.publish(folder, wanted)
+from tests.tasks.stored_backups import BUCKET, CONTENT, manifest, publish
 
 
 def test_what_was_published_comes_back(store: Store, tmp_path: Path) -> None:
@@ -139,18 +86,18 @@ def test_a_link_in_a_backup_is_not_followed(tmp_path: Path) -> None:
         store.fetch(manifest().id, "redis.rdb", tmp_path / "copy")
 
 
-def test_a_bucket_without_versions_is_refused(account: AwsAccount) -> None:
+def test_a_bucket_without_versions_is_refused(backup_account: AwsAccount) -> None:
     """Where an overwritten backup is gone for good, none is kept."""
-    account.client("s3").create_bucket(Bucket="careless")
+    backup_account.client("s3").create_bucket(Bucket="careless")
 
     with pytest.raises(RecoveryRefused, match="keeps no versions"):
-        BucketStore(account, "careless", "backups/masking")
+        BucketStore(backup_account, "careless", "backups/masking")
 
 
-def test_a_bucket_that_died_half_way_has_no_backup(account: AwsAccount) -> None:
+def test_a_bucket_that_died_half_way_has_no_backup(backup_account: AwsAccount) -> None:
     """Files without a manifest do not count, and staging leaves nothing on this host."""
-    store = BucketStore(account, BUCKET, "backups/masking")
-    account.client("s3").put_object(
+    store = BucketStore(backup_account, BUCKET, "backups/masking")
+    backup_account.client("s3").put_object(
         Bucket=BUCKET, Key=f"backups/masking/{manifest().id}/redis.rdb", Body=CONTENT
     )
 
@@ -158,4 +105,6 @@ def test_a_bucket_that_died_half_way_has_no_backup(account: AwsAccount) -> None:
     publish(store, manifest(7))
     assert store.ids() == [manifest(7).id]
     assert list((settings().home / "staging").iterdir()) == []
-    assert account.client("s3").head_object(Bucket=BUCKET, Key=f"backups/masking/{manifest(7).id}/{MANIFEST}")
+    assert backup_account.client("s3").head_object(
+        Bucket=BUCKET, Key=f"backups/masking/{manifest(7).id}/{MANIFEST}"
+    )

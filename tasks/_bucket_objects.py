@@ -1,0 +1,83 @@
+"""The objects of a bucket that keeps versions: there, written, listed, and erased with every version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from blocks.aws_account import AwsAccount
+from blocks.aws_errors import NotThere, translated
+from rules.errors import RecoveryRefused, StepFailed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+
+class Objects:
+    """A bucket.
+
+    Raises:
+        RecoveryRefused: it keeps no versions.
+    """
+
+    def __init__(self, account: AwsAccount, bucket: str) -> None:
+        self.bucket = bucket
+        self.s3: S3Client = account.client("s3")
+        with translated(f"look at the bucket {bucket}"):
+            versions = self.s3.get_bucket_versioning(Bucket=bucket).get("Status")
+        if versions != "Enabled":
+            raise RecoveryRefused(
+                f"The bucket {bucket} keeps no versions: whoever overwrites a backup destroys it.",
+                hint="Switch versioning on: aws s3api put-bucket-versioning.",
+            )
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object, not deleted."""
+        try:
+            with translated(f"look for {key}"):
+                self.s3.head_object(Bucket=self.bucket, Key=key)
+        except NotThere:
+            return False
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin so."""
+        with translated(f"list {prefix} in {self.bucket}"):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                yield from (str(each["Key"]) for each in page.get("Contents", []))
+
+    def get(self, key: str) -> bytes:
+        """A small object's content."""
+        with translated(f"read {key}"):
+            return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object; it is there whole or not at all."""
+        with translated(f"write {key}"):
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def erase(self, prefix: str) -> None:
+        """Delete every version of every object whose key begins so: a mark of deletion alone would free nothing.
+
+        Raises:
+            StepFailed: a version may not be deleted.
+        """
+        with translated(f"delete {prefix} in {self.bucket}"):
+            pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                found: list[ObjectIdentifierTypeDef] = [
+                    {"Key": str(each["Key"]), "VersionId": str(each["VersionId"])}
+                    for each in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+                ]
+                if found:
+                    self._delete(found)
+
+    def _delete(self, found: list[ObjectIdentifierTypeDef]) -> None:
+        told = self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": found, "Quiet": True})
+        for error in told.get("Errors", []):
+            raise StepFailed(
+                f"{error.get('Key')} cannot be deleted: {error.get('Message')}.",
+                hint="May Backstop's user delete versions, and does the bucket lock them?",
+            )
