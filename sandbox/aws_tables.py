@@ -1,4 +1,4 @@
-"""Where moto's DynamoDB differs from AWS in ways that matter to a restore, put right: the point in time counts."""
+"""Where moto's DynamoDB differs from AWS in ways that matter, put right: the point in time counts, pages are cheap."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ CREATING_SECONDS = 1.0
 
 
 def install() -> None:
-    """Correct moto in this process: it remembers what items were, and restores only inside the window."""
+    """Correct moto in this process: it remembers what items were, restores only inside the window, scans quickly."""
     from moto.dynamodb import models, responses
     from moto.dynamodb.models import table
 
     _remember(models, table)
     _restore_to_the_moment(responses)
     _take_a_while(table)
+    _sort_by_plain_keys(table)
+    _tell_plain_values()
 
 
 def _remember(models: Any, table: Any) -> None:
@@ -125,3 +127,34 @@ def _take_a_while(table: Any) -> None:
         return told
 
     table.RestoredPITTable.describe = described
+
+
+def _sort_by_plain_keys(table: Any) -> None:
+    """DynamoDB sorts nothing to give a page; moto sorts every item for each, comparing wrapped keys time and again."""
+
+    def plain_key(item: Any) -> Any:
+        plain = item.hash_key.cast_value
+        return (plain, item.range_key.cast_value) if item.range_key else plain
+
+    def all_items(self: Any) -> list[Any]:
+        several = self.items.values()
+        items = [item for one in several for item in one.values()] if self.range_key_attr else list(several)
+        return sorted(items, key=plain_key)
+
+    table.Table.all_items = all_items
+
+
+def _tell_plain_values() -> None:
+    """A text or number in an answer is told as it is; moto looks for each of ten types under four names."""
+    from moto.core.serialize import BaseJSONSerializer
+
+    name = "_serialize_type_structure"
+    serialize = getattr(BaseJSONSerializer, name)
+
+    def told(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+        if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() <= {"S", "N"}:
+            self._default_serialize(serialized, value, shape, key)
+        else:
+            serialize(self, serialized, value, shape, key)
+
+    setattr(BaseJSONSerializer, name, told)
