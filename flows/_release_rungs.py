@@ -10,7 +10,7 @@ from functools import partial
 
 from blocks.environment import Environment
 from flows._ladder import Rung, Snapshot
-from flows._preparation import prepare_likely
+from flows._preparation import plan_ahead
 from flows._release_choice import Target, choose_target
 from flows._release_memory import remember
 from flows._watching import Wanted, watch
@@ -71,15 +71,16 @@ def release_rungs(
 
 
 def _decide_terraform(scenario: str, environment: Environment, to_release: str | None) -> Plan:
-    chosen: list[Target] = []
+    targets: list[Target] = []
+    ahead: dict[str, TerraformPlan] = {}
     at_once: list[Callable[[], None]] = [
-        lambda: chosen.append(choose_target(environment, to_release)),
-        partial(prepare_likely, environment, to_release),
+        lambda: targets.append(choose_target(environment, to_release)),
+        lambda: ahead.update(plan_ahead(environment, to_release)),
     ]
     in_parallel(at_once)
-    [target] = chosen
+    [target] = targets
     commit = commit_of(environment.lambda_platform.terraform, target.release)
-    planned = plan_release(environment, target.release, commit)
+    planned = ahead.get(target.release) or plan_release(environment, target.release, commit)
     _refuse_blind_or_wide(target, planned)
     replaces = any("delete" in change.actions for change in planned.changes)
     drift = (f"changed outside Terraform: {', '.join(planned.drift)}",) if planned.drift else ()

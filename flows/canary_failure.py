@@ -7,6 +7,7 @@ from prefect import flow
 from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request
+from flows._preparation import preparing
 from flows._release_rungs import release_rungs
 from flows._watching import detect
 from rules.names import ReleaseName
@@ -47,7 +48,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: detect(environment, PROMISE.severity),
+        detect=preparing(environment, to_release, lambda: detect(environment, PROMISE.severity)),
         ladder=release_rungs(SCENARIO, environment, to_release),
         budget_seconds=PROMISE.seconds,
         parameters={"to_release": to_release} if to_release else {},

@@ -8,6 +8,7 @@ from blocks.environment import Environment
 from flows._assessment import assess
 from flows._incident import handle
 from flows._ladder import Request
+from flows._preparation import preparing
 from flows._release_rungs import release_rungs
 from rules.names import ReleaseName
 from rules.outcomes import Outcome
@@ -49,7 +50,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: assess(environment, PROMISE.severity),
+        detect=preparing(environment, to_release, lambda: assess(environment, PROMISE.severity)),
         ladder=release_rungs(SCENARIO, environment, to_release, freeze=True),
         budget_seconds=PROMISE.seconds,
         parameters={"to_release": to_release} if to_release else {},

@@ -14,6 +14,7 @@ from flows._assessment import assess
 from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._offline_rungs import offline_rung, reopen_rung
+from flows._preparation import preparing
 from flows._release_rungs import release_rungs
 from flows._restore_rung import code_is_fine, restore_rung
 from flows._tasks_issue import with_issue
@@ -82,7 +83,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: _detect(environment, data_damaged_since),
+        detect=preparing(environment, to_release, lambda: _detect(environment, data_damaged_since)),
         ladder=[
             with_issue(environment, rung, PROMISE.situation)
             for rung in [

@@ -103,7 +103,10 @@ def settle(folder: Path, timeout_seconds: float) -> None:
     Raises:
         StepFailed: it still runs.
     """
-    working = [process for process in _inside(folder) if _is_terraform(process)]
+    found = _inside(folder)
+    if not found:
+        return
+    working = [process for process in found if _is_terraform(process)]
     _, left = psutil.wait_procs(working, timeout=timeout_seconds)
     for process in left:
         process.send_signal(signal.SIGINT)
@@ -113,9 +116,7 @@ def settle(folder: Path, timeout_seconds: float) -> None:
             f"A Terraform of an earlier run (pid {left[0].pid}) still runs and does not stop.",
             hint="Look at what it waits for; do not kill it unless you must: its state would be lost.",
         )
-    _, orphans = (
-        psutil.wait_procs(_inside(folder), timeout=_PROVIDER_SECONDS) if _inside(folder) else ([], [])
-    )
+    _, orphans = psutil.wait_procs(_inside(folder), timeout=_PROVIDER_SECONDS)
     for process in orphans:
         process.terminate()
     for process in psutil.wait_procs(orphans, timeout=_PROVIDER_SECONDS)[1]:
@@ -125,9 +126,9 @@ def settle(folder: Path, timeout_seconds: float) -> None:
 def _inside(folder: Path) -> list[psutil.Process]:
     root = str(folder.resolve())
     found = []
-    for process in psutil.process_iter(["cwd", "status"]):
-        cwd = process.info["cwd"] or ""
-        if (cwd == root or cwd.startswith(root + "/")) and process.info["status"] != psutil.STATUS_ZOMBIE:
+    for process in psutil.process_iter(["cwd"]):
+        cwd = process.info["cwd"] or ""  # a zombie has none
+        if cwd == root or cwd.startswith(root + "/"):
             found.append(process)
     return found
 

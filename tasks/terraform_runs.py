@@ -7,6 +7,7 @@ and what every Terraform process said.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,8 @@ from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
 _READY = ".backstop-ready"
+_preparing = threading.Lock()
+"""Looking at a release and getting ready for the next may mean the same folder at the same time."""
 
 
 @probe(retries=2)
@@ -44,19 +47,16 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
 
     Permissions: s3:GetObject, s3:ListBucket
     """
-    folder = folder_of(environment)
-    code = check_out.fn(
-        environment.lambda_platform.terraform, commit_id(commit), str(folder / f"code-{commit[:16]}")
-    )
-    if not (code / _READY).exists():
-        settle(folder, environment.lambda_platform.terraform.timeout_seconds)
-        workspace = environment.lambda_platform.terraform
-        done = run_logged(environment, command.init(workspace), code, workspace.init_timeout_seconds)
-        if done.exit_code:
-            raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
-        (code / _READY).touch()
-    variables = {environment.lambda_platform.terraform.release_variable: release_name(release)}
-    given = environment.lambda_platform.terraform.variables | variables
+    folder, workspace = folder_of(environment), environment.lambda_platform.terraform
+    with _preparing:
+        code = check_out.fn(workspace, commit_id(commit), str(folder / f"code-{commit[:16]}"))
+        if not (code / _READY).exists():
+            settle(folder, workspace.timeout_seconds)
+            done = run_logged(environment, command.init(workspace), code, workspace.init_timeout_seconds)
+            if done.exit_code:
+                raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
+            (code / _READY).touch()
+    given = workspace.variables | {workspace.release_variable: release_name(release)}
     (code / VARIABLES).write_text(json.dumps(given), encoding="utf-8")
     return code
 
