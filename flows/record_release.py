@@ -14,12 +14,14 @@ from blocks.environment import Environment
 from flows._place import refuse_other_place
 from flows._release_memory import record
 from flows._watching import Wanted, watch
+from rules.errors import StepFailed
 from rules.names import ReleaseName, release_name
 from rules.outcomes import Check, Verdict, Verification
 from rules.values import Frozen
 from tasks.kinds import in_parallel, say
 from tasks.release_packages import package_of
 from tasks.repositories import commit_of
+from tasks.terraform_runs import make_ready
 
 ShortText = Annotated[str, StringConstraints(max_length=500)]
 Name = Annotated[str, StringConstraints(max_length=80)]
@@ -66,6 +68,8 @@ def record_release(
     else:
         commit = commit_of(environment.lambda_platform.terraform, name)
         verification = watch(environment, Wanted(name, code, commit))
+        if verification.verdict is Verdict.PASS:
+            _make_ready(environment, name, commit)
     record(
         environment, name, verification.verdict, code, recorded_by, reason or "; ".join(verification.reasons)
     )
@@ -74,6 +78,14 @@ def record_release(
         environment=environment.name, release=name, verdict=verification.verdict, verification=verification
     )
     return recorded if mark_bad else _shown(recorded)
+
+
+def _make_ready(environment: Environment, release: str, commit: str) -> None:
+    """Spare the next recovery the check-out and the initialising; a proven release is one without it, too."""
+    try:
+        make_ready(environment, release, commit)
+    except (StepFailed, OSError) as error:
+        say(f"Release {release} could not be made ready on this host: {error}")
 
 
 def _shown(recorded: Recorded) -> Any:

@@ -32,6 +32,7 @@ class Cause(StrEnum):
     QUOTA = "a quota is exhausted"
     AUTH = "not allowed"
     INTERRUPTED = "interrupted"
+    NOT_READY = "the folder is not initialised"
     CONFIGURATION = "the configuration is wrong"
     API = "AWS refused"
     UNKNOWN = "an unknown fault"
@@ -59,7 +60,7 @@ class Diagnosis(Frozen):
     @property
     def passes(self) -> bool:
         """Whether trying again may help."""
-        return self.cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED)
+        return self.cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED, Cause.NOT_READY)
 
 
 class ConfigurationWrong(StepFailed):
@@ -78,6 +79,7 @@ HINTS: dict[Cause, str] = {
     Cause.QUOTA: "Raise the quota or delete what is not needed; trying again does not help.",
     Cause.AUTH: "Renew the credentials, or allow what the message names to the role Backstop runs as.",
     Cause.INTERRUPTED: "It was stopped on purpose; the state was written.",
+    Cause.NOT_READY: "Terraform is initialised again, and it is tried again.",
     Cause.CONFIGURATION: "Correct the infrastructure code of that release, or choose another release.",
     Cause.API: "The request itself was refused; another try would not help.",
     Cause.UNKNOWN: "Look at the run's output in the working directory.",
@@ -113,6 +115,9 @@ _TRANSIENT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _IDENTIFIER = re.compile(r"\(([^()]+)\)")
+_NOT_READY = re.compile(
+    r"Backend initialization required|Backend configuration (block has )?changed|Required plugins are not installed"
+)
 _CONFIGURATION = re.compile(
     r"Missing required argument|Unsupported argument|No value for required variable"
     r"|Value for undeclared variable|Unclosed configuration block|Reference to undeclared"
@@ -161,6 +166,7 @@ _TABLE: tuple[tuple[Cause, Callable[[Diagnostic, str], bool]], ...] = (
     (Cause.STALE_PLAN, lambda d, _: d.summary.startswith("Saved plan is stale")),
     (Cause.STATE_DIGEST, lambda _, text: "does not have the expected content" in text),
     (Cause.STATE_NOT_SAVED, _says(re.compile(r"Failed to (save|persist) state"))),
+    (Cause.NOT_READY, _says(_NOT_READY)),
     (Cause.INTERRUPTED, lambda d, _: "execution halted" in d.summary),
     (Cause.ALREADY_MANAGED, lambda _, text: "Resource already managed by Terraform" in text),
     (Cause.TRANSIENT, _says(_BUSY)),

@@ -17,6 +17,7 @@ from tasks import _terraform_command as command
 from tasks._terraform_folders import saved_plan
 from tasks._terraform_logged import judged, run_logged
 from tasks._terraform_process import TerraformRun
+from tasks._terraform_ready import forget_if_not_ready
 from tasks._terraform_state import read_state_lock
 from tasks._terraform_unsaved import refuse_beside_unsaved
 from tasks.kinds import say
@@ -44,6 +45,7 @@ def planned(environment: Environment, code: Path, *, destroy: Sequence[str] | No
     if first and first.lock and judged(environment, first.lock).holder in _NEEDS_NO_LOCK:
         done = _plan(environment, code, saved, first.lock, destroy)  # we left it ourselves, in this very run
     if done.exit_code not in (0, 2):
+        forget_if_not_ready(code, done.diagnoses)
         raise as_error("plan", done.diagnoses, done.text[-400:])
     shown = None
     if done.exit_code == 2:

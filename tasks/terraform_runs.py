@@ -22,6 +22,7 @@ from rules.terraform_plans import TerraformPlan
 from tasks import _terraform_command as command
 from tasks._terraform_folders import folder_of, saved_plan
 from tasks._terraform_logged import run_logged
+from tasks._terraform_ready import READY, forget_if_not_ready, keep_ready, take_ready
 from tasks._terraform_saved import (
     VARIABLES,
     applied,
@@ -36,7 +37,6 @@ from tasks._terraform_unsaved import own_unsaved, push
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
-_READY = ".backstop-ready"
 _preparing = threading.Lock()
 """Looking at a release and getting ready for the next may mean the same folder at the same time."""
 
@@ -49,19 +49,31 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
     """
     folder, workspace = folder_of(environment), environment.lambda_platform.terraform
     with _preparing:
-        code = check_out.fn(workspace, commit_id(commit), str(folder / f"code-{commit[:16]}"))
-        if not (code / _READY).exists():
+        place = folder / f"code-{commit_id(commit)[:16]}"
+        take_ready(environment, commit, place)
+        code = check_out.fn(workspace, commit, str(place))
+        if not (code / READY).exists():
             settle(folder, workspace.timeout_seconds)
             done = run_logged(environment, command.init(workspace), code, workspace.init_timeout_seconds)
             if done.exit_code:
                 raise as_error("prepare Terraform", done.diagnoses, done.text[-400:])
-            (code / _READY).touch()
+            (code / READY).touch()
     given = workspace.variables | {workspace.release_variable: release_name(release)}
     (code / VARIABLES).write_text(json.dumps(given), encoding="utf-8")
     return code
 
 
 _IMPORTS = "backstop_imports.tf"
+
+
+@probe(retries=2)
+def make_ready(environment: Environment, release: str, commit: str) -> None:
+    """Keep a release checked out and initialised on this host, for the day it is returned to.
+
+    Permissions: s3:GetObject, s3:ListBucket
+    """
+    init_workspace.fn(environment, release, commit)
+    keep_ready(environment, commit, folder_of(environment) / f"code-{commit[:16]}")
 
 
 @probe(retries=2)
@@ -106,6 +118,7 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
         locks=True,
     )
     if done.exit_code not in (0, 2):
+        forget_if_not_ready(code, done.diagnoses)
         raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])
     return result_of(done, None)
 

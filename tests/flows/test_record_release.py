@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
+from blocks.environment import Environment
 from blocks.settings import settings
 from flows._release_memory import release_history
 from flows.record_release import record_release
@@ -12,9 +17,47 @@ from rules.outcomes import Verdict
 from rules.rollback_targets import choose
 from sandbox import faults
 from sandbox.world import Sandbox
+from tasks._terraform_ready import keep_ready
+from tasks.repositories import commit_of
+from tasks.terraform_runs import drift_of
 from tests.flows.broken_canary import Production
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+@dataclass(slots=True)
+class Ready:
+    """An environment whose Terraform obeys a switch."""
+
+    environment: Environment
+    release: str
+    home: Path
+    switch: Path
+
+    @classmethod
+    def with_switch(cls, prod: Production, folder: Path, home: Path) -> Ready:
+        """The environment, with a script for its Terraform."""
+        switch, script = folder / "no-init", folder / "terraform"
+        binary = prod.environment.lambda_platform.terraform.binary
+        script.write_text(f'#!/bin/sh\n[ "$1" = init ] && [ -e {switch} ] && exit 1\nexec {binary} "$@"\n')
+        script.chmod(0o755)
+        workspace = prod.environment.lambda_platform.terraform.model_copy(update={"binary": str(script)})
+        platform = prod.environment.lambda_platform.model_copy(update={"terraform": workspace})
+        environment = prod.environment.model_copy(update={"platform": platform})
+        return cls(environment, prod.sandbox.release(2), home, switch)
+
+    @property
+    def commit(self) -> str:
+        """The release's commit."""
+        return str(commit_of(self.environment.lambda_platform.terraform, self.release))
+
+    def forbid_init(self) -> None:
+        """From now on it cannot initialise."""
+        self.switch.touch()
+
+    def kept(self) -> list[Path]:
+        """What is kept ready of this environment."""
+        return list((self.home / "terraform-ready" / "prod").iterdir())
 
 
 @pytest.fixture
@@ -79,3 +122,39 @@ def test_bad_input_writes_nothing(prod: Production) -> None:
         record_release.fn(prod.environment.model_copy(update={"account": account}), prod.sandbox.release(2))
 
     assert release_history(prod.environment) == []
+
+
+@pytest.fixture
+def ready(prod: Production, own_home: Path, tmp_path: Path) -> Ready:
+    """Release 2 recorded with a Terraform that can be kept from initialising, and no folder of an incident."""
+    found = Ready.with_switch(prod, tmp_path, own_home)
+    record_release.fn(found.environment, found.release)
+    shutil.rmtree(own_home / "terraform")
+    return found
+
+
+def test_a_proven_release_is_returned_to_without_initialising(ready: Ready) -> None:
+    """At 3 a.m. neither the Git server nor the registry of providers may be needed."""
+    ready.forbid_init()
+
+    assert drift_of(ready.environment, ready.release, ready.commit).exit_code == 0
+    [kept] = ready.kept()
+    assert kept.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_kept_release_that_is_damaged_is_initialised_anew(ready: Ready) -> None:
+    """A plugin cache was emptied, or a disk was tidied up: nobody should have to know."""
+    [kept] = ready.kept()
+    shutil.rmtree(next(kept.rglob("providers")))
+
+    assert drift_of(ready.environment, ready.release, ready.commit).exit_code == 0
+
+
+def test_only_the_last_releases_are_kept_ready(ready: Ready, tmp_path: Path) -> None:
+    """Providers are large."""
+    [kept] = ready.kept()
+    source = Path(shutil.copytree(kept, tmp_path / "code"))
+    for number in range(5):
+        keep_ready(ready.environment, f"{number}" * 40, source)
+
+    assert sorted(each.name[0] for each in ready.kept()) == ["2", "3", "4"]

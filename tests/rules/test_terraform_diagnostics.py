@@ -39,6 +39,8 @@ SEEN: list[tuple[str, str, Cause]] = [
         ),
         Cause.API,
     ),
+    ('Backend initialization required, please run "terraform init"', "", Cause.NOT_READY),
+    ("Required plugins are not installed", "there is no package for hashicorp/aws", Cause.NOT_READY),
     (
         "Saved plan is stale",
         "The given plan file can no longer be applied because the state was changed",
@@ -137,12 +139,11 @@ def test_a_seen_text_has_its_cause(summary: str, detail: str, cause: Cause) -> N
 
 
 def test_only_what_passes_is_retried() -> None:
-    """Throttling, passing faults and an unsaved state become TransientFailure, everything else StepFailed."""
+    """Throttling, passing faults, an unsaved state and a folder not ready become TransientFailure, others not."""
+    passes = (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED, Cause.NOT_READY)
     for summary, detail, cause in SEEN:
         error = as_error("plan", [diagnose(Diagnostic(summary=summary, detail=detail))])
-        assert isinstance(error, TransientFailure) == (
-            cause in (Cause.THROTTLING, Cause.TRANSIENT, Cause.STATE_NOT_SAVED)
-        )
+        assert isinstance(error, TransientFailure) == (cause in passes)
         assert error.hint
 
 
