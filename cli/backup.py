@@ -14,6 +14,7 @@ from cli.printing import console, print_json, table
 if TYPE_CHECKING:
     from blocks.environment import Environment
     from rules.backups import BackupManifest
+    from tasks.restore_trials import Trial
 
 SHOWN = 20
 app = command(
@@ -21,7 +22,8 @@ app = command(
     "backup --environment masking --reason 'release 42'",
     "backup --environment masking --critical",
     "backup --environment masking --list",
-    exits="0 done · 1 failed: do not deploy · 2 wrong command line · 3 refused, nothing was written",
+    "backup --environment masking --test",
+    exits="0 done · 1 failed, or a test did: do not deploy · 2 wrong command line · 3 refused, nothing was written",
 )
 
 
@@ -33,6 +35,7 @@ def backup(
     reason: str = "",
     critical: bool = False,
     listed: Annotated[bool, Parameter(name="--list")] = False,
+    test: bool = False,
     as_json: AsJson = False,
 ) -> int:
     """Back a Docker stack up here, with no Prefect server; for the start of deploy.sh.
@@ -43,6 +46,7 @@ def backup(
         reason: For its manifest.
         critical: Keep it longer than others.
         listed: Make none; show the newest ones.
+        test: Make none; restore each that was never tested beside the stack, and compare.
         as_json: Print manifests as JSON.
     """
     from deployments.environments import load_environment
@@ -50,6 +54,8 @@ def backup(
     place = load_environment(environment_name(environment))
     if listed:
         return _list(place, as_json=as_json)
+    if test:
+        return _test(place, as_json=as_json)
     from flows.backup import backup as make
     from rules.backups import BackupKind
 
@@ -65,18 +71,47 @@ def backup(
 
 
 def _list(environment: Environment, *, as_json: bool) -> int:
+    from rules.retention import Proof
+    from tasks.backup_proofs import proofs
     from tasks.backups import read_backups
 
-    found = read_backups(environment, SHOWN)
+    found, known = read_backups(environment, SHOWN), proofs(environment)
     if as_json:
         print_json([manifest.model_dump(mode="json") for manifest in found])
         return 0
     rows = [
-        (each.id, str(each.data.key_count), _size(each), "critical" if each.critical else "", each.reason)
+        (
+            each.id,
+            known.get(each.id, Proof.UNTESTED).value,
+            str(each.data.key_count),
+            _size(each),
+            "critical" if each.critical else "",
+            each.reason,
+        )
         for each in found
     ]
-    table("", ("backup", "keys", "size", "", "reason"), rows)
+    table("", ("backup", "restore", "keys", "size", "", "reason"), rows)
     return 0
+
+
+def _test(environment: Environment, *, as_json: bool) -> int:
+    from flows.restore_test import restore_test
+
+    trials: list[Trial] = restore_test.fn(environment, every=True)
+    if as_json:
+        print_json([trial.model_dump(mode="json") for trial in trials])
+    else:
+        rows = [
+            (
+                each.backup,
+                each.verification.verdict.value,
+                f"{each.seconds:.1f} s",
+                "; ".join(each.verification.reasons),
+            )
+            for each in trials
+        ]
+        table("", ("backup", "restore", "", "reason"), rows)
+    return int(any(each.verification.verdict.value != "pass" for each in trials))
 
 
 def _size(manifest: BackupManifest) -> str:

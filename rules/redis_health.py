@@ -52,6 +52,8 @@ class KeyCounts(Frozen):
 
     total: int
     by_prefix: dict[str, int]
+    sample: dict[str, str] = {}
+    """Of a few keys: which kind of value each has, how long it is, and the beginning of its hash."""
 
 
 def judge_redis(look: RedisLook, canary: Look | None = None, log: Sequence[str] = ()) -> list[Check]:

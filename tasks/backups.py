@@ -115,6 +115,15 @@ def _refuse_during_recovery(environment: Environment, fence: int | None = None) 
 
 
 @probe
+def backup_names(environment: Environment) -> list[str]:
+    """The names of all backups, newest first.
+
+    Permissions: s3:GetBucketVersioning, s3:ListBucket
+    """
+    return store_of(environment).ids()
+
+
+@probe
 def read_backups(environment: Environment, most: int = 20) -> list[BackupManifest]:
     """The newest backups' manifests, newest first.
 
@@ -145,6 +154,7 @@ def _facts(data: Dump, counts: KeyCounts, backup: str) -> DataFacts:
         key_count=counts.total if data.key_count is None else data.key_count,
         counted_in=counted_in,
         by_prefix=counts.by_prefix,
+        sample=counts.sample,
         canary_key=CANARY if data.canary else "",
         canary_value=data.canary,
         written_by="save" if data.saved else "replication",

@@ -142,7 +142,7 @@ def begin(
     sending = Sending(notice, writing, list(channels), time.monotonic() + LIMIT_SECONDS)
     for channel in channels:
         threading.Thread(
-            target=_tell, args=(channel, account, notice, sending.answers), name="notice", daemon=True
+            target=tell_channel, args=(channel, account, notice, sending.answers), name="notice", daemon=True
         ).start()
     return sending
 
@@ -183,7 +183,7 @@ def _claimed(writing: Writing, notice: Notice) -> bool:
         time.sleep(0.5)  # somebody is sending it at this moment
 
 
-def _tell(
+def tell_channel(
     channel: SecretReference,
     account: AwsAccount | None,
     notice: Notice,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from blocks.environment import Environment
 from blocks.redis_errors import translated
+from rules.backup_proofs import SAMPLE, SAMPLED_BYTES, rank, value_mark
 from rules.errors import StepFailed
 from rules.health import Look
 from rules.outcomes import Verdict
@@ -93,15 +95,32 @@ def count_keys(environment: Environment) -> KeyCounts:
 
 def count(redis: Redis, prefixes: list[str]) -> KeyCounts:
     """The counts through an open connection; ours do not count."""
-    total, counts, cursor = 0, dict.fromkeys(prefixes, 0), 0
+    total, counts, cursor, sampled = 0, dict.fromkeys(prefixes, 0), 0, set[str]()
     while True:
         cursor, keys = redis.scan(cursor, count=_PAGE)
         theirs = [key for key in cast("list[str]", keys) if not key.startswith(OWN_PREFIX)]
         total += len(theirs)
         for prefix, number in count_by_prefix(theirs, prefixes).items():
             counts[prefix] += number
+        sampled = set(heapq.nsmallest(SAMPLE, sampled | set(theirs), key=rank))
         if not cursor:
-            return KeyCounts(total=total, by_prefix=counts)
+            return KeyCounts(total=total, by_prefix=counts, sample=_sample(redis, sampled))
+
+
+def _sample(redis: Redis, keys: set[str]) -> dict[str, str]:
+    """What tells the values of these keys; keys that expire and values that are no text are left out."""
+    with redis.pipeline(transaction=False) as pipe:
+        for key in sorted(keys):
+            pipe.ttl(key)
+            pipe.type(key)
+            pipe.getrange(key, 0, SAMPLED_BYTES - 1)
+        told = pipe.execute(raise_on_error=False)
+    found = {}
+    for key, ttl, kind, value in zip(sorted(keys), told[::3], told[1::3], told[2::3], strict=True):
+        text = value if isinstance(value, str) else ""  # another kind refuses GETRANGE
+        if ttl == -1 and isinstance(kind, str) and text.isascii():
+            found[str(rank(key))] = value_mark(kind, text)
+    return found
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from blocks.environment import Environment
 from ledger.cases import current_case
 from rules.backups import DATA, BackupManifest
-from rules.errors import RecoveryRefused, StepFailed, TransientFailure
+from rules.errors import StepFailed, TransientFailure
 from rules.outcomes import Effect, Verdict
 from rules.redis_restores import Mark, judge_loaded, same_place
 from rules.redis_settings import RedisSettings
@@ -16,8 +16,7 @@ from tasks._redis_folder import RedisFolder
 from tasks._redis_keeping import stop_and_keep
 from tasks._redis_settings import settings_at_start
 from tasks._redis_starts import redis_container, start
-from tasks._whole_files import sha256_of
-from tasks.backup_stores import store_of
+from tasks.backup_contents import fetch_data, manifest_of
 from tasks.kinds import action, say
 from tasks.redis_data import look_at_redis
 
@@ -42,7 +41,8 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
     case = current_case.get()
     mark = Mark(incident=case.incident_id if case else "", backup=backup)
     with tempfile.TemporaryDirectory(prefix="backstop-restore-") as scratch:
-        manifest, data = _fetched(environment, backup, Path(scratch))
+        manifest, data = manifest_of.fn(environment, backup), Path(scratch) / DATA
+        fetch_data(environment, manifest, data)
         client, container = environment.docker_stack.host.client(), redis_container(environment)
         settings = settings_at_start(client, container, manifest.redis)
         if _is_restored(environment, settings, manifest, mark):
@@ -87,16 +87,3 @@ def _is_restored(
         say(f"What was put there before is put there again: {error.message}")
         return False
     return judge_loaded(manifest, loaded).verdict is Verdict.PASS
-
-
-def _fetched(environment: Environment, backup: str, scratch: Path) -> tuple[BackupManifest, Path]:
-    """The manifest and a copy of the data file that nobody else writes to, checked."""
-    store, target = store_of(environment), scratch / DATA
-    manifest = store.manifest(backup)
-    store.fetch(backup, DATA, target)
-    if sha256_of(target) != manifest.file(DATA).sha256:
-        raise RecoveryRefused(
-            f"The data of the backup {backup} is damaged: it is not what its manifest says.",
-            hint="Take another backup.",
-        )
-    return manifest, target

@@ -17,6 +17,7 @@ PLUGINS = (
     "tests.acting",
     "tests.docker_engine",
     "tests.github_fixtures",
+    "tests.lone_redis",
     "tests.postgres",
     "tests.prefect_server",
     "tests.sandbox_fixtures",

@@ -125,7 +125,7 @@ def test_each_docker_stack_is_scheduled_and_nothing_else(masking: Environment, p
 def test_the_command_backs_up_and_lists(
     masking: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`backstop backup` at the start of deploy.sh, with no server; its manifest is printed and listed."""
+    """`backstop backup` at the start of deploy.sh, with no server; it is printed, listed, and tested once."""
     folder = tmp_path / "environments"
     folder.mkdir()
     (folder / "masking.yaml").write_text(yaml.safe_dump(masking.model_dump(mode="json", exclude_none=True)))
@@ -138,3 +138,10 @@ def test_the_command_backs_up_and_lists(
 
     assert json.loads(capsys.readouterr().out) == [made]
     assert (made["kind"], made["reason"]) == ("deploy", "release 42")
+    assert app(["backup", "-e", "masking", "--test", "--json"]) == 0
+    [trial] = json.loads(capsys.readouterr().out)
+    assert trial["backup"] == made["id"]
+    assert app(["backup", "-e", "masking", "--test", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert app(["backup", "-e", "masking", "--list"]) == 0
+    assert "proven" in capsys.readouterr().out

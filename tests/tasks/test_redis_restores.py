@@ -24,33 +24,23 @@ from tasks._redis_folder import RedisFolder
 from tasks.backups import Occasion, take_backup
 from tasks.kinds import in_parallel
 from tasks.redis_restores import restore_redis_data
-from tests.tasks.lone_redis import LoneRedis, Setting, lone_redis
+from tests.lone_redis import LoneRedis, Setting, lone_redis
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 MANUAL = Occasion(kind=BackupKind.MANUAL)
 EVERY = [Setting(*switches) for switches in itertools.product((False, True), repeat=4)]
 KEYS = 300
-NETWORK = "backstop-lone-redis"
-
-
-@pytest.fixture(scope="module")
-def network(engine: Engine) -> Iterator[str]:
-    """Give the module a network for its containers."""
-    client = docker.DockerClient(engine.address, version="auto")
-    made = client.networks.create(NETWORK)
-    yield NETWORK
-    made.remove()
 
 
 @pytest.fixture
-def every(engine: Engine, network: str, tmp_path: Path) -> Iterator[list[LoneRedis]]:
+def every(engine: Engine, lone_network: str, tmp_path: Path) -> Iterator[list[LoneRedis]]:
     """Give a test a Redis of every setting."""
     client = docker.DockerClient(engine.address, version="auto", max_pool_size=32)
     with ExitStack() as closing:
 
         def started(setting: Setting) -> LoneRedis:
             home = tmp_path / setting.name
-            return closing.enter_context(lone_redis(client, engine.address, network, home, setting))
+            return closing.enter_context(lone_redis(client, engine.address, lone_network, home, setting))
 
         yield in_parallel([partial(started, each) for each in EVERY])
 
@@ -102,15 +92,6 @@ def test_it_is_restored_under_every_setting(every: list[LoneRedis], acting: Case
     in_parallel([partial(each.container.restart, timeout=3) for each in every])
     for lone in every:
         assert told(lone) == back, f"{lone.container.name} after a restart"
-
-
-@pytest.fixture
-def lone(engine: Engine, network: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LoneRedis]:
-    """Give a test one Redis, of the setting it names or an append-only one that saves."""
-    setting = getattr(request, "param", Setting(append_only=True, saves=True, named=True))
-    client = docker.DockerClient(engine.address, version="auto")
-    with lone_redis(client, engine.address, network, tmp_path / "lone", setting) as started:
-        yield started
 
 
 def content(lone: LoneRedis, path: str) -> bytes:

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from blocks.environment import Environment
+from sandbox.stack.stack import wait_for
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
     from redis import Redis
+
+    from sandbox.stack.engine import Engine
 
 IMAGE = "backstop-sandbox/redis:7"
 LABEL = "com.docker.compose"
@@ -89,10 +94,37 @@ def lone_redis(
     )  # fmt: skip
     try:
         container.start()
-        yield LoneRedis(container, _environment(engine, project, port, home))
+        started = LoneRedis(container, _environment(engine, project, port, home))
+        wait_for(lambda: bool(started.redis().ping()), "it answers", 10)
+        yield started
     finally:
         container.remove(force=True)
         client.volumes.get(project).remove(force=True)
+
+
+@pytest.fixture(scope="session")
+def lone_network(engine: Engine) -> Iterator[str]:
+    """Give the session a network for such containers."""
+    import docker
+
+    client = docker.DockerClient(engine.address, version="auto")
+    name = f"backstop-lone-{free_port()}"
+    made = client.networks.create(name)
+    yield name
+    made.remove()
+
+
+@pytest.fixture
+def lone(
+    engine: Engine, lone_network: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[LoneRedis]:
+    """Give a test one Redis: of the setting it names, or an append-only one that saves, under names of its own."""
+    import docker
+
+    setting = getattr(request, "param", Setting(append_only=True, saves=True, named=True))
+    client = docker.DockerClient(engine.address, version="auto")
+    with lone_redis(client, engine.address, lone_network, tmp_path / "lone", setting) as started:
+        yield started
 
 
 def _environment(engine: str, project: str, port: int, home: Path) -> Environment:

@@ -1,0 +1,85 @@
+"""Restore test: a backup is restored beside the stack, so that what recoveries return to is known to bring it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.context import FlowRunContext
+from prefect.states import Failed
+from pydantic import Field, StringConstraints
+
+from blocks.environment import Environment
+from flows._place import refuse_other_place
+from rules.backup_proofs import to_test
+from rules.escalation import Message
+from rules.outcomes import Verdict
+from rules.retention import Proof
+from tasks.announcements import announce
+from tasks.backup_proofs import proofs, record_proof
+from tasks.backups import backup_names
+from tasks.kinds import say
+from tasks.restore_trials import Trial, try_restore
+
+BackupName = Annotated[str, StringConstraints(max_length=60)]
+
+
+@flow(name="restore-test", flow_run_name="restore-test of {environment.name}")
+def restore_test(
+    environment: Environment,
+    backup: Annotated[
+        BackupName,
+        Field(title="Backup", description="Its name; empty: the newest, if it was not tested."),
+    ] = "",
+    every: Annotated[bool, Field(title="Each that was never tested")] = False,
+) -> Any:
+    """Restore a backup into a throw-away Redis of the same image, and compare it with what was backed up.
+
+    Its files by size and hash, the keys that Redis reads, the canary, the counts by prefix, a sample of the values.
+    Only then it counts as proven. One that fails is marked, nothing returns to it any more, and people are told once.
+    The stack is not touched: the throw-away Redis has no network and no ports, and does not outlive its test.
+
+    Source: runbook 004, «Backup Validation» and «Regular Backup Testing».
+
+    Args:
+        environment: A Docker stack.
+        backup: The name of one; empty: the newest, if it was not tested.
+        every: Each that was never tested, the newest first.
+    """
+    refuse_other_place(environment)
+    known = proofs(environment)
+    trials = []
+    for name in to_test(backup_names(environment), known, named=backup, every=every):
+        trial = try_restore(environment, name)
+        trials.append(trial)
+        noted(environment, trial, known.get(name, Proof.UNTESTED))
+    if not trials:
+        say(f"The newest backup of {environment.name} was tested before." if known else "There is no backup.")
+    return _shown(trials)
+
+
+def noted(environment: Environment, trial: Trial, before: Proof) -> Proof:
+    """Note what a test showed. Who has heard of a failure is not told again."""
+    passed = trial.verification.verdict is Verdict.PASS
+    reason = "; ".join(trial.verification.reasons) or f"restored in {trial.seconds:.1f} s"
+    if not passed and before is not Proof.FAILED:
+        title = f"{environment.name}: the backup {trial.backup} brings nothing back"
+        message = Message(
+            title=title,
+            condition=f"{reason}.",
+            actions=("It is marked: no recovery returns to it.",),
+            needs="Look at the backup store, and make another: `backstop backup`.",
+        )
+        announce(environment, f"restore-test/{trial.backup}", message)
+    proof = Proof.PROVEN if passed else Proof.FAILED
+    record_proof(environment, trial.backup, proof, reason)
+    return proof
+
+
+def _shown(trials: list[Trial]) -> Any:
+    """In a flow run a backup that fails is a failed run."""
+    bad = [each for each in trials if each.verification.verdict is not Verdict.PASS]
+    if not bad or FlowRunContext.get() is None:
+        return trials
+    told = "; ".join(f"{each.backup}: {'; '.join(each.verification.reasons)}" for each in bad)
+    return Failed(name="Not proven", message=told)
