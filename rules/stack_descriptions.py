@@ -48,6 +48,12 @@ def described(told: Mapping[str, JsonValue], project: str) -> StackState:
             str(each["Name"]): {name: each.get(name) for name in ("Driver", "Options", "Labels")}
             for each in _all(told, "volumes")
         },
+        digests={
+            image: tuple(
+                str(name) for name in cast("list[JsonValue]", cast("Json", each).get("digests") or [])
+            )
+            for image, each in _part(told, "images").items()
+        },
     )
 
 
@@ -84,9 +90,10 @@ def _container(told: Json) -> ContainerState:
 
 
 def _endpoint(told: Json, container: str) -> Json:
-    aliases = cast("list[JsonValue]", told.get("Aliases") or [])
+    told_aliases = cast("list[JsonValue]", told.get("Aliases") or [])
+    aliases: list[JsonValue] = [*sorted({str(each) for each in told_aliases} - {container[:12]})]
     kept: Json = {name: told[name] for name in ("IPAMConfig", "Links", "DriverOpts") if told.get(name)}
-    return kept | {"Aliases": [each for each in aliases if each != container[:12]]}
+    return kept | {"Aliases": aliases}
 
 
 def _naming_its_hosts(container: ContainerState, names: Mapping[str, str]) -> ContainerState:

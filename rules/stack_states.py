@@ -99,6 +99,8 @@ class StackState(Frozen):
     containers: tuple[ContainerState, ...]
     networks: tuple[NetworkState, ...]
     volumes: dict[ObjectName, Json]
+    digests: dict[ImageId, tuple[str, ...]] = {}
+    """Under which names a registry has each image; empty: it was never pushed."""
 
     def of(self, service: str) -> tuple[ContainerState, ...]:
         """The service's containers."""

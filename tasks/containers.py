@@ -17,6 +17,9 @@ PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 
+REPLACEMENT = ".backstop-new"
+"""Ends the name of a container that is about to take another one's place; it counts only once it has."""
+
 
 class EngineIdentity(Frozen):
     """What an engine says of itself."""
@@ -47,10 +50,16 @@ def look_at_stack(environment: Environment) -> StackLook:
 
 
 def inspected(client: DockerClient, project: str) -> list[dict[str, Any]]:
-    """The full inspect of the project's containers, by service; those of `docker compose run` are left out.
+    """The full inspect of the project's containers, by service; replacements and `docker compose run` are left out.
 
     Docker compares labels whole: a project whose name only begins so is another one.
     """
+    found = inspected_with_replacements(client, project)
+    return [each for each in found if not str(each["Name"]).endswith(REPLACEMENT)]
+
+
+def inspected_with_replacements(client: DockerClient, project: str) -> list[dict[str, Any]]:
+    """As `inspected`, with the containers that are about to take another one's place."""
     listed = client.containers.list(
         all=True, ignore_removed=True, filters={"label": [f"{PROJECT}={project}"]}
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 from typing import TYPE_CHECKING, Any
 
 from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
+from rules.stack_descriptions import described
+from rules.stack_states import StackState
 from tasks._container_files import small_member
 from tasks.containers import PROJECT, inspected, service_of
+from tasks.kinds import probe
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -41,13 +45,24 @@ def state_of(environment: Environment) -> dict[str, Any]:
         }
 
 
+@probe
+def live_stack(environment: Environment) -> StackState:
+    """The project as it is now, in the form that backups are compared in."""
+    return described(state_of(environment), environment.docker_stack.project)
+
+
 def _networks(client: DockerClient, project: str, containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The project's own networks, and others that its containers are in."""
     ids = {each.id for each in client.networks.list(filters={"label": f"{PROJECT}={project}"})}
     for container in containers:
         joined = (container["NetworkSettings"].get("Networks") or {}).values()
         ids |= {each["NetworkID"] for each in joined if each.get("NetworkID")}
-    return [client.api.inspect_network(each) for each in sorted(filter(None, ids))]
+    found = []
+    for each in sorted(filter(None, ids)):
+        # A container may still name a network that is no more.
+        with contextlib.suppress(Absent), translated(f"describe the network {each}"):
+            found.append(client.api.inspect_network(each))
+    return found
 
 
 def _volumes(client: DockerClient, project: str, containers: list[dict[str, Any]]) -> list[dict[str, Any]]:

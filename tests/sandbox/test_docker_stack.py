@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
 import urllib.error
 import urllib.request
 from functools import partial
@@ -17,6 +14,7 @@ from sandbox.stack import composing, engine, images
 from sandbox.stack.compose_file import LABEL
 from sandbox.stack.packages import ground, packed
 from sandbox.stack.stack import DockerStack, wait_for
+from tests.compose_v2 import compose
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 INSTANCE = "i-0abc1234def567890"
@@ -29,24 +27,6 @@ def status(port: int, path: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-
-
-def compose(stack: DockerStack, *words: str) -> str:
-    """Run real Docker Compose v2 in the stack's folder."""
-    found = importlib.util.find_spec("compose")
-    assert found is not None
-    assert found.origin is not None
-    done = subprocess.run(
-        [str(Path(found.origin).parent / "docker-compose"), *words],
-        cwd=stack.home,
-        env={"PATH": os.environ["PATH"], "HOME": str(stack.home), "DOCKER_HOST": stack.engine},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_identifiers_are_masked_on_the_way_in_and_come_back(fresh_stack: DockerStack) -> None:

@@ -1,0 +1,176 @@
+"""The services of a stack as they run: looked at closely, stopped, and started until they are ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from blocks.docker_errors import Absent, translated
+from blocks.environment import Environment
+from rules.errors import StepFailed, TransientFailure
+from rules.outcomes import Effect
+from rules.stacks import RUNNING, ContainerLook, StackLook, describe
+from tasks._container_health import is_ready, patience
+from tasks._redis_saves import save
+from tasks.containers import inspected, look_of, service_of
+from tasks.kinds import action, in_parallel, pause, probe, scaled
+from tasks.redis_data import connection, look_at_redis
+
+_POLL_SECONDS = 0.2
+_PAUSE_MILLISECONDS = 60_000
+_SAVING_SECONDS = 60
+"""That long Redis may take to end: what it holds is at stake."""
+_STARTS = 3
+"""So often a container may start anew, after it was started, before waiting for it ends."""
+
+
+@probe
+def look_closely(environment: Environment) -> StackLook:
+    """As `look_at_stack`, and a container whose health the engine has not asked about yet is asked here."""
+    stack = environment.docker_stack
+    client = stack.host.client()
+    with translated(f"read the containers of the project {stack.project}"):
+        found = inspected(client, stack.project)
+
+    def asked(container: dict[str, Any]) -> ContainerLook:
+        look = look_of(container)
+        if look.state == RUNNING and look.health == "starting" and is_ready(client, container):
+            return look.model_copy(update={"health": "healthy"})
+        return look
+
+    looks = in_parallel([partial(asked, each) for each in found]) if found else []
+    return StackLook(project=stack.project, containers=tuple(looks))
+
+
+@action(subject="{service}", retries=5)
+def stop_service(environment: Environment, service: str, runs_since: Sequence[str] = ()) -> Effect:
+    """Stop the containers of a service; nothing is removed. Repeating it changes nothing.
+
+    Redis saves first where only its memory holds its data. The engine starts none of them again by itself.
+
+    Args:
+        environment: Whose.
+        service: Its name.
+        runs_since: Only those started at these moments, as the engine wrote them; empty: all. What has been started
+            since is left alone.
+
+    Permissions: none of AWS
+
+    Raises:
+        TransientFailure: the engine does not answer.
+        StepFailed: Redis cannot save.
+    """
+    stopped = [
+        each
+        for each in _containers(environment, service)
+        if _may_run(each) and (not runs_since or each["State"]["StartedAt"] in runs_since)
+    ]
+    for each in stopped:
+        stop_container(environment, each)
+    names = ", ".join(str(each["Name"]).lstrip("/") for each in stopped)
+    return Effect(subject=service, changed=bool(stopped), after="stopped", detail=names)
+
+
+@action(subject="{service}", retries=5)
+def start_service(environment: Environment, service: str) -> Effect:
+    """Start a service and wait until its own health check passes. Repeating it changes nothing.
+
+    Permissions: none of AWS
+
+    Raises:
+        TransientFailure: the engine does not answer.
+        StepFailed: there is no container, its port is taken, or it does not become ready.
+    """
+    client, changed = environment.docker_stack.host.client(), False
+    found = _containers(environment, service)
+    if not found:
+        raise StepFailed(f"There is no container of {service} to start.", hint="Make it again from a backup.")
+    for each in found:
+        changed = changed or not each["State"].get("Running") or bool(each["State"].get("Paused"))
+        with translated(f"start {service}"):
+            if each["State"].get("Paused"):
+                client.api.unpause(each["Id"])
+            client.api.start(each["Id"])
+    deadline = time.monotonic() + scaled(environment.docker_stack.verify_timeout_seconds)
+    for each in found:
+        _wait_until_ready(environment, str(each["Id"]), deadline)
+    return Effect(subject=service, changed=changed, after="running and ready")
+
+
+def stop_container(environment: Environment, container: dict[str, Any]) -> None:
+    """Stop an inspected container, giving it the time it was promised, and none where it would not listen.
+
+    Raises:
+        StepFailed: it is Redis, and what only its memory holds cannot be saved.
+    """
+    stack = environment.docker_stack
+    client, name = stack.host.client(), str(container["Name"]).lstrip("/")
+    seconds = patience(container, stack.host.address.startswith("unix://"))
+    if service_of(container) == stack.redis.service:
+        _save_memory(environment)
+        seconds = max(seconds, _SAVING_SECONDS)
+    try:
+        with translated(f"stop {name}"):
+            client.api.stop(container["Id"], timeout=seconds)
+    except Absent:
+        return
+
+
+def _save_memory(environment: Environment) -> None:
+    """Let Redis write what only its memory holds, while nobody writes to it: stopping it would lose that.
+
+    With an append-only file everything is on the disk already.
+    """
+    look = look_at_redis.fn(environment)
+    if not look.answers or look.loading or (look.append_only and look.last_append_ok):
+        return
+    with connection(environment, timeout_seconds=30) as redis:
+        with translated("hold writers back"):
+            redis.client_pause(_PAUSE_MILLISECONDS, all=False)
+        try:
+            save(redis)
+        except StepFailed as error:
+            with translated("let writers go on"):
+                redis.client_unpause()
+            if isinstance(error, TransientFailure):
+                raise
+            raise StepFailed(
+                f"Redis is not stopped, for it cannot save what only its memory holds: {error.message}",
+                hint="Bring its data back from a backup instead: then what it holds is kept beside it.",
+            ) from error
+
+
+def _wait_until_ready(environment: Environment, container: str, deadline: float) -> None:
+    client, starts = environment.docker_stack.host.client(), set[str]()
+    while True:
+        with translated("see whether it runs"):
+            told = client.api.inspect_container(container)
+        if is_ready(client, told):
+            return
+        look = look_of(told)
+        starts.add(look.started_at)
+        if not _may_run(told) or len(starts) > _STARTS:
+            raise StepFailed(
+                f"{look.service} does not stay up: {describe(look)}.",
+                hint=f"`docker logs {look.name}` tells why.",
+            )
+        if time.monotonic() > deadline:
+            raise StepFailed(
+                f"{look.service} runs, but its own health check does not pass.",
+                hint=f"`docker inspect {look.name}` and `docker logs {look.name}` tell more.",
+            )
+        pause(_POLL_SECONDS)
+
+
+def _may_run(container: dict[str, Any]) -> bool:
+    state = container["State"]
+    return bool(state.get("Running") or state.get("Restarting"))
+
+
+def _containers(environment: Environment, service: str) -> list[dict[str, Any]]:
+    stack = environment.docker_stack
+    with translated(f"find {service}"):
+        found = inspected(stack.host.client(), stack.project)
+    return [each for each in found if service_of(each) == service]
