@@ -23,23 +23,31 @@ FOLDER = "BACKSTOP_SANDBOX"
 app = App(
     name="sandbox",
     help_epilogue="Examples:\n  backstop sandbox up\n  backstop sandbox break --list\n"
-    "  backstop sandbox break bad-release --environment prod\n  backstop sandbox repair\n  backstop sandbox down"
+    "  backstop sandbox break bad-release --environment prod\n  backstop sandbox break lost-network\n"
+    "  backstop sandbox repair\n  backstop sandbox down"
     "\n\nAfter `up`, `source` the printed file: then `backstop recover … --local` and AWS tools reach the sandbox.",
     help_format="plaintext",
 )
 
 Where = Annotated[
-    str, Parameter(name=["--environment", "-e"], help="Which of the sandbox's environments: prod or preprod.")
+    str,
+    Parameter(
+        name=["--environment", "-e"],
+        help="Which of the sandbox's environments: prod, preprod, qa or masking.",
+    ),
 ]
 
 
 @app.command
-def up(*, environment: Where = "prod", empty: bool = False, as_json: AsJson = False) -> int:
+def up(
+    *, environment: Where = "prod", empty: bool = False, stack: bool = False, as_json: AsJson = False
+) -> int:
     """Start it, deploy two good releases with real Terraform, and leave it running until `down`.
 
     Args:
         environment: Where the releases are deployed.
         empty: Deploy nothing.
+        stack: Bring the Docker stack up too, the environment `masking`; else the first break of it does.
         as_json: Print where it is as JSON.
     """
     from cli.stages import Stages
@@ -50,6 +58,9 @@ def up(*, environment: Where = "prod", empty: bool = False, as_json: AsJson = Fa
             sandbox = Sandbox.start(folder(), outlive=True)
         if not empty:
             _deploy_good(sandbox, environment, stages)
+        if stack:
+            with stages.stage("start the Docker stack, fill it, and back it up") as stage:
+                stage.say(f"on {sandbox.stack.engine}")
     if not as_json:
         console().print(f"\nNow: source {sandbox.home.environment_file}")
     return _tell(sandbox, as_json=as_json)
@@ -57,7 +68,7 @@ def up(*, environment: Where = "prod", empty: bool = False, as_json: AsJson = Fa
 
 @app.command
 def down() -> int:
-    """End its processes. What its AWS held is gone; the repository and the packages stay."""
+    """End its processes. What its AWS and its Docker stack held is gone; the repository and the packages stay."""
     from sandbox.world import stop
 
     stop(folder())
@@ -105,8 +116,11 @@ def break_(
             f"There is no fault {fault[:80]!r}.{suggestion(fault, list(known))}",
             hint="`backstop sandbox break --list` shows them.",
         )
-    faults.start(_loaded(), fault, environment)
-    console().print(f"Broken: {fault} in {environment}. `backstop sandbox repair` takes it back.")
+    sandbox = _loaded()
+    faults.start(sandbox, fault, environment)
+    console().print(
+        f"Broken: {fault} in {faults.active(sandbox)[fault]}. `backstop sandbox repair` takes it back."
+    )
     return 0
 
 
@@ -157,6 +171,7 @@ def _tell(sandbox: Sandbox, *, as_json: bool) -> int:
                 "home": status.home,
                 "aws": status.aws_url,
                 "processes": status.processes,
+                "stack": status.stack,
                 "broken": broken,
             }
         )
@@ -165,6 +180,7 @@ def _tell(sandbox: Sandbox, *, as_json: bool) -> int:
     out.print(f"{'Running' if status.running else 'Not running'} in {status.home}, AWS at {status.aws_url}")
     for name, lives in status.processes.items():
         out.print(f"  {name:<18} {'lives' if lives else 'is gone'}")
+    out.print(f"  {'Docker stack':<18} {status.stack}")
     for name, where in broken.items():
         out.print(f"  broken on purpose: {name} in {where}")
     return 0

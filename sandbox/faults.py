@@ -7,8 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.errors import RecoveryRefused
-from sandbox import breaking, commits, damaged_data, failed_tests, github_breaking, kit_faults, unsaved, wires
+from sandbox import (
+    breaking,
+    commits,
+    damaged_data,
+    failed_tests,
+    github_breaking,
+    kit_faults,
+    stack_organ,
+    unsaved,
+    wires,
+)
 from sandbox.places import ENVIRONMENTS
+from sandbox.stack.breaking import STACK_FAULTS, Break
+from sandbox.stack_organ import MASKING
 from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
 
@@ -26,6 +38,18 @@ class Fault:
     end: Act
     in_aws: bool = True
     """What it breaks is in AWS: a kept moment holds it."""
+    only_in: str = ""
+    """The one environment that has what it breaks; empty: whichever is named."""
+
+
+def _on_stack(name: str, description: str, break_it: Break) -> Fault:
+    def start(sandbox: Sandbox, environment: str) -> None:
+        break_it(sandbox.stack)
+
+    def end(sandbox: Sandbox, environment: str) -> None:
+        stack_organ.set_back(sandbox.home)
+
+    return Fault(name, description, start, end, in_aws=False, only_in=MASKING)
 
 
 FAULTS: dict[str, Fault] = {
@@ -186,6 +210,7 @@ FAULTS: dict[str, Fault] = {
             kit_faults.hang_a_run,
             kit_faults.forget_stray_run,
         ),
+        *(_on_stack(name, *how) for name, how in STACK_FAULTS.items()),
     )
 }
 """Every fault by name."""
@@ -198,6 +223,7 @@ def start(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
         RecoveryRefused: there is no such fault or environment.
     """
     fault = _fault(name)
+    environment = fault.only_in or environment
     _known(environment)
     fault.start(sandbox, environment)
     _note(sandbox, active(sandbox) | {name: environment})
@@ -210,6 +236,7 @@ def repair(sandbox: Sandbox, name: str, environment: str = "prod") -> None:
         RecoveryRefused: there is no such fault or environment.
     """
     fault = _fault(name)
+    environment = fault.only_in or environment
     _known(environment)
     fault.end(sandbox, environment)
     _note(sandbox, {other: where for other, where in active(sandbox).items() if other != name})
@@ -245,7 +272,7 @@ def _fault(name: str) -> Fault:
 
 
 def _known(environment: str) -> None:
-    known = (*ENVIRONMENTS, QA)
+    known = (*ENVIRONMENTS, QA, MASKING)
     if environment not in known:
         raise RecoveryRefused(
             f"The sandbox has no environment {environment!r}.", hint=f"It has {', '.join(known)}."

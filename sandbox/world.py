@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rules.errors import RecoveryRefused, StepFailed
 from sandbox import (
@@ -20,42 +18,22 @@ from sandbox import (
     environment_files,
     kit_runs,
     moments,
-    processes,
     releases,
+    running,
+    stack_organ,
     terraform_binary,
 )
 from sandbox.addresses import Addresses, free_addresses
 from sandbox.github_stand_in import StandIn
 from sandbox.organs import organ_client
 from sandbox.places import ENVIRONMENTS, FUNCTION_NAMES, Home, Place
+from sandbox.running import Status
 
-MODULES = {
-    "aws": "sandbox.aws",
-    "function-host": "sandbox.function_host",
-    "alarms": "sandbox.alarms",
-    "certificate-host": "sandbox.certificate_host",
-    "provider-host": "sandbox.provider_host",
-    "github": "sandbox.github_api.serve",
-}
-"""The sandbox's processes."""
+if TYPE_CHECKING:
+    from sandbox.stack.stack import DockerStack
 
 DEPLOYED = "deployed"
 """The kept moment that `reset` goes back to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What runs, and where."""
-
-    processes: dict[str, bool]
-    """Whether each process lives."""
-    home: str
-    aws_url: str
-
-    @property
-    def running(self) -> bool:
-        """Whether all of it lives."""
-        return bool(self.processes) and all(self.processes.values())
 
 
 @dataclass(slots=True)
@@ -65,6 +43,7 @@ class Sandbox:
     home: Home
     terraform: str
     addresses: Addresses
+    _outlives: bool = True
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -82,13 +61,13 @@ class Sandbox:
         terraform = terraform_binary.find(place)
         if not place.addresses_file.exists():
             place.keep_addresses(free_addresses(FUNCTION_NAMES))
-        box = cls(place, terraform, place.addresses())
+        box = cls(place, terraform, place.addresses(), outlive)
         certificates.make(place)
-        box._start_processes(outlive)
+        box._started = running.bring_up(place, outlive=outlive)
         terraform_binary.write_provider_mirror(place)
         environment_files.write(place, terraform)
         releases.build(place)
-        box._wait_until_up()
+        running.wait_until_up(place)
         account.open_account(place)
         return box
 
@@ -100,7 +79,7 @@ class Sandbox:
             RecoveryRefused: none does.
         """
         place = Home(home.resolve())
-        if not place.addresses_file.exists() or not _status(place).running:
+        if not place.addresses_file.exists() or not all(running.living(place).values()):
             raise RecoveryRefused(f"No sandbox runs in {home}.", hint="Start one: backstop sandbox up.")
         return cls(place, terraform_binary.find(place), place.addresses())
 
@@ -113,7 +92,8 @@ class Sandbox:
 
     def status(self) -> Status:
         """What runs."""
-        return _status(self.home)
+        living = running.living(self.home)
+        return Status(living, str(self.home.path), self.addresses.aws_url, stack_organ.told(self.home))
 
     @property
     def releases(self) -> list[releases.Release]:
@@ -131,6 +111,15 @@ class Sandbox:
                 f"The sandbox has no environment {environment!r}.", hint=f"It has {ENVIRONMENTS}."
             )
         return Place(environment)
+
+    @property
+    def stack(self) -> DockerStack:
+        """Its Docker stack, the environment `masking`: brought up when it is first asked for.
+
+        Raises:
+            RecoveryRefused: this machine has no Docker engine, or it cannot make the images; says what is missing.
+        """
+        return stack_organ.start(self.home, outlive=self._outlives)
 
     @property
     def github(self) -> StandIn:
@@ -182,7 +171,10 @@ class Sandbox:
         self.home.github_webhook.write_text(webhook_url, encoding="utf-8")
 
     def keep(self, moment: str = DEPLOYED) -> None:
-        """Remember everything AWS and the test kit hold now; `reset` goes back there."""
+        """Remember everything AWS and the test kit hold now; `reset` goes back there.
+
+        The Docker stack has one moment only: as it was brought up.
+        """
         self._moment("keep", moment)
         kit_runs.keep_folders(self.home, moment)
 
@@ -198,6 +190,7 @@ class Sandbox:
         releases.forget_later(self.home)
         self._moment("reset", moment)
         kit_runs.reset_folders(self.home, moment)
+        stack_organ.set_back(self.home)
 
     def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
         """Look every 50 ms until something is true; the seconds it took.
@@ -241,60 +234,9 @@ class Sandbox:
         except OSError as error:
             raise StepFailed(f"The sandbox could not {verb} the moment {name!r}: {error}.") from error
 
-    def _start_processes(self, outlive: bool) -> None:
-        known = {entry.name: entry for entry in processes.read(self.home.processes) if entry.alive()}
-        if "aws" not in known:
-            # A new AWS is an empty one: what belongs to the old one would only confuse.
-            processes.stop(list(known.values()))
-            known = {}
-            shutil.rmtree(self.home.path / "run" / "code", ignore_errors=True)
-            self.home.opened.unlink(missing_ok=True)
-        environment = environment_files.own_variables(self.home)
-        for name, module in MODULES.items():
-            if name not in known:
-                known[name], process = processes.start(
-                    name,
-                    module,
-                    [str(self.home.path)],
-                    log=self.home.logs / f"{name}.log",
-                    outlive=outlive,
-                    environment=environment,
-                )
-                self._started.append(process)
-                processes.write(self.home.processes, list(known.values()))
-
-    def _wait_until_up(self) -> None:
-        at = self.addresses
-        ports = (at.aws, at.invocations, at.certificates, at.github)
-        deadline = time.monotonic() + 30
-        for port in ports:
-            while not _listens(port):
-                dead = [name for name, lives in self.status().processes.items() if not lives]
-                if dead or time.monotonic() > deadline:
-                    self.stop()
-                    raise StepFailed(
-                        f"The sandbox did not come up: {', '.join(dead) or f'nothing listens on port {port}'}.",
-                        hint=f"Its logs are in {self.home.logs}.",
-                    )
-                time.sleep(0.02)
-
 
 def stop(home: Path) -> None:
-    """End the processes of the sandbox in a folder, its test runs among them, and only these."""
+    """End everything of the sandbox in a folder, and only that."""
     place = Home(home.resolve())
-    kit_runs.end_runs(place)
-    processes.stop(processes.read(place.processes))
-    place.processes.unlink(missing_ok=True)
-
-
-def _status(home: Home) -> Status:
-    lives = {entry.name: entry.alive() for entry in processes.read(home.processes)}
-    return Status(
-        {name: lives.get(name, False) for name in MODULES}, str(home.path), home.addresses().aws_url
-    )
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    stack_organ.stop(place)
+    running.end(place)

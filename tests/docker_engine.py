@@ -55,6 +55,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def docker_stack(engine: Engine) -> Iterator[DockerStack]:
     """Give a test the session's stack, with the foreign one beside it. Tests that change it use `fresh_stack`."""
+    from sandbox.stack.moment import Moment
     from sandbox.stack.stack import DockerStack
 
     with ExitStack() as closing:
@@ -62,13 +63,16 @@ def docker_stack(engine: Engine) -> Iterator[DockerStack]:
         closing.callback(shutil.rmtree, home, ignore_errors=True)
         stack = DockerStack.start(home / "stack", engine.address, foreign=True)
         closing.callback(stack.remove)
+        Moment(stack).keep()
         yield stack
 
 
 @pytest.fixture
 def fresh_stack(docker_stack: DockerStack) -> DockerStack:
     """Give a test the stack as new: nothing broken, nothing stored."""
-    docker_stack.renew()
+    from sandbox.stack.moment import Moment
+
+    Moment(docker_stack).set_back()
     return docker_stack
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import damaged_data, kit_reading, reading
 from sandbox.practice import Practice
+from sandbox.stack import reading as stack_reading
+from sandbox.stack_organ import MASKING
 from sandbox.test_kit.place import QA
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ def given(sandbox: Sandbox, practice: Practice) -> dict[str, str]:
 def seen(sandbox: Sandbox, environment: str, without: Collection[str] = ()) -> dict[str, Any]:
     """Everything of an environment that a recovery may touch, but for what is named."""
     home = sandbox.home
-    found: Any = kit_reading.read(home) if environment == QA else reading.read(home, environment)
+    found: Any
+    if environment == MASKING:
+        found = stack_reading.read(sandbox.stack)
+    else:
+        found = kit_reading.read(home) if environment == QA else reading.read(home, environment)
     return {name: getattr(found, name) for name in found.__slots__ if name not in without}
 
 

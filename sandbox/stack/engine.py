@@ -25,13 +25,14 @@ class Engine:
     """For instance unix:///var/run/docker.sock."""
     folder: Path | None = None
     """Everything of an engine that we started; None: it is somebody else's and stays."""
-    _host: processes.Recorded | None = None
+    host: processes.Recorded | None = None
+    """Its process, if we started it."""
     _started: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def stop(self) -> None:
         """End the engine and remove its folder, if we started it."""
-        if self._host is not None:
-            processes.stop([self._host], patience=20)
+        if self.host is not None:
+            processes.stop([self.host], patience=20)
         if self._started is not None:
             self._started.wait()
         if self.folder is not None:
@@ -46,17 +47,17 @@ def find(*addresses: str) -> Engine | None:
     return None
 
 
-def find_or_start() -> Engine:
-    """An engine that runs already, or one that is started here and ends with this process.
+def find_or_start(*, outlive: bool = False) -> Engine:
+    """An engine that runs already, or one that is started here and ends with this process, unless it is to outlive it.
 
     Raises:
         RecoveryRefused: none runs and none can be started; says why.
         StepFailed: it was started and did not come up.
     """
-    return find() or start()
+    return find() or start(outlive=outlive)
 
 
-def start(folder: Path | None = None, *, live_restore: bool = False) -> Engine:
+def start(folder: Path | None = None, *, live_restore: bool = False, outlive: bool = False) -> Engine:
     """Start an engine of our own beside whatever runs: its folder holds its data and socket.
 
     It has no default bridge and never touches the firewall; stacks bring networks of their own.
@@ -64,6 +65,7 @@ def start(folder: Path | None = None, *, live_restore: bool = False) -> Engine:
     Args:
         folder: A new folder with a short path (a socket's path has at most 107 characters); empty: a temporary one.
         live_restore: Containers go on while the engine restarts.
+        outlive: It stays when this process ends, until `stop`.
 
     Raises:
         RecoveryRefused: it cannot be started on this machine; says why.
@@ -77,7 +79,7 @@ def start(folder: Path | None = None, *, live_restore: bool = False) -> Engine:
         "sandbox.stack.engine_host",
         [str(place), *(["--live-restore"] if live_restore else [])],
         log=_log(place),
-        outlive=False,
+        outlive=outlive,
         environment=dict(os.environ),
     )
     engine = Engine(f"unix://{place}/engine.sock", place, recorded, started)

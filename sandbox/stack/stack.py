@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from redis import Redis
 
+ADDRESSES = "addresses.json"
 FILES = ("docker-compose.yml", "kong.yml", "nginx.conf", "redis.conf")
 PREFIX = "aws_masker:"
 READY_SECONDS = 30.0
@@ -48,14 +49,20 @@ class DockerStack:
             StepFailed: it did not come up.
         """
         home.mkdir(parents=True, exist_ok=True)
-        known = home / "addresses.json"
+        known = home / ADDRESSES
         if not known.exists():
             known.write_text(json.dumps(asdict(free_addresses())), encoding="utf-8")
-        stack = cls(home.resolve(), engine, Addresses(**json.loads(known.read_text(encoding="utf-8"))))
+        stack = cls.load(home, engine)
         stack.write_files()
         images.load(stack.client)
         stack.up(foreign=foreign)
         return stack
+
+    @classmethod
+    def load(cls, home: Path, engine: str) -> DockerStack:
+        """The stack that was brought up in a folder; FileNotFoundError when none was."""
+        known = json.loads((home / ADDRESSES).read_text(encoding="utf-8"))
+        return cls(home.resolve(), engine, Addresses(**known))
 
     @property
     def client(self) -> DockerClient:
@@ -144,8 +151,8 @@ class DockerStack:
                 return found
         raise RecoveryRefused(f"The stack has no container of {service}.", hint="Bring it up first.")
 
-    def redis(self, timeout: float = 30.0) -> Redis:
-        """A connection to Redis."""
+    def redis(self, timeout: float = 30.0, *, text: bool = True) -> Redis:
+        """A connection to Redis. `text`: its answers are decoded."""
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -154,7 +161,7 @@ class DockerStack:
             host="127.0.0.1",
             port=self.addresses.redis,
             password=self.password,
-            decode_responses=True,
+            decode_responses=text,
             socket_timeout=timeout,
             socket_connect_timeout=2,
             retry=Retry(NoBackoff(), 0),

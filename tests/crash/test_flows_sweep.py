@@ -19,6 +19,7 @@ from blocks.settings import settings
 from ledger.database import forget_opened, open_ledger
 from rules.outcomes import Ending, Verdict
 from sandbox.practice import PRACTICES, Practice
+from sandbox.stack_organ import MASKING
 from tests.crash.practice_world import PracticeWorld
 from tests.crash.sweep import forkserver, run, survive
 
@@ -62,9 +63,17 @@ def proven(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("practice", PRACTICES, ids=lambda p: f"{p.scenario}-{p.rung}")
 @pytest.mark.timeout(3600 if ALL else 420)
 def test_a_death_at_any_boundary_is_survived(
-    practice: Practice, sandbox: Sandbox, context: ForkServerContext, proven: Path, tmp_path: Path
+    practice: Practice,
+    sandbox: Sandbox,
+    context: ForkServerContext,
+    proven: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed at a boundary and started again, a recovery ends as if nobody had killed it, every effect once."""
+    if practice.environment == MASKING:
+        monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("engine").address)
     world = PracticeWorld(sandbox, practice, tmp_path / "world", proven)
     world.break_it()
     whole = run(context, world)
