@@ -23,6 +23,7 @@ app = command(
     "backup --environment masking --critical",
     "backup --environment masking --list",
     "backup --environment masking --test",
+    "backup --environment masking --take-back 20260729-143022-deploy-3fa2",
     exits="0 done · 1 failed, or a test did: do not deploy · 2 wrong command line · 3 refused, nothing was written",
 )
 
@@ -36,6 +37,7 @@ def backup(
     critical: bool = False,
     listed: Annotated[bool, Parameter(name="--list")] = False,
     test: bool = False,
+    back: Annotated[str | None, Parameter(name="--take-back")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Back a Docker stack up here, with no Prefect server; for the start of deploy.sh.
@@ -45,8 +47,9 @@ def backup(
         kind: Why it is made.
         reason: For its manifest.
         critical: Keep it longer than others.
-        listed: Make none; show the newest ones.
+        listed: Make none; show the newest ones, what tests of them found, and which are in the trash.
         test: Make none; restore each that was never tested beside the stack, and compare.
+        back: Make none; take this one out of the trash, until the next retention.
         as_json: Print manifests as JSON.
     """
     from deployments.environments import load_environment
@@ -56,6 +59,8 @@ def backup(
         return _list(place, as_json=as_json)
     if test:
         return _test(place, as_json=as_json)
+    if back is not None:
+        return _take_back(place, back)
     from flows.backup import backup as make
     from rules.backups import BackupKind
 
@@ -71,26 +76,37 @@ def backup(
 
 
 def _list(environment: Environment, *, as_json: bool) -> int:
-    from rules.retention import Proof
-    from tasks.backup_proofs import proofs
-    from tasks.backups import read_backups
+    from tasks.backup_keeping import list_backups
 
-    found, known = read_backups(environment, SHOWN), proofs(environment)
+    found = list_backups(environment, SHOWN)
     if as_json:
-        print_json([manifest.model_dump(mode="json") for manifest in found])
+        print_json([each.model_dump(mode="json") for each in found])
         return 0
     rows = [
         (
-            each.id,
-            known.get(each.id, Proof.UNTESTED).value,
-            str(each.data.key_count),
-            _size(each),
-            "critical" if each.critical else "",
-            each.reason,
+            each.manifest.id,
+            str(each.manifest.data.key_count),
+            _size(each.manifest),
+            each.proof.value,
+            "in the trash" if each.in_trash else "critical" if each.manifest.critical else "",
+            each.manifest.reason,
         )
         for each in found
     ]
-    table("", ("backup", "restore", "keys", "size", "", "reason"), rows)
+    table("", ("backup", "keys", "size", "restore", "", "reason"), rows)
+    return 0
+
+
+def _take_back(environment: Environment, backup: str) -> int:
+    from rules.errors import RecoveryRefused
+    from tasks.backup_keeping import take_back
+
+    if not take_back(environment, [backup]):
+        raise RecoveryRefused(
+            f"There is no backup {backup} in the trash.",
+            hint=f"`backstop backup --environment {environment.name} --list` shows what there is.",
+        )
+    console().print(f"{backup} is back. The next retention decides again.")
     return 0
 
 

@@ -56,6 +56,11 @@ class Fate(StrEnum):
     LEAVE = "leave in the trash"
     DELETE = "delete"
 
+    @property
+    def goes(self) -> bool:
+        """Whether it is let go, or stays so."""
+        return self in (Fate.TRASH, Fate.LEAVE, Fate.DELETE)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from blocks.environment import Environment
-from ledger import leases
-from ledger.cases import current_case, now
-from ledger.database import open_ledger
 from rules.backups import (
     CONFIGURATION,
     DATA,
@@ -26,11 +23,12 @@ from rules.backups import (
     DataFacts,
     new_id,
 )
-from rules.errors import LeaseHeld, StepFailed
+from rules.errors import StepFailed
 from rules.redaction import redact
 from rules.redis_health import KeyCounts
 from rules.values import Frozen
 from tasks._backup_files import written
+from tasks._recovery_watch import refuse_during_recovery
 from tasks._seals import Seal, seal_of
 from tasks.backup_stores import store_of
 from tasks.containers import service_of
@@ -38,6 +36,9 @@ from tasks.kinds import in_parallel, probe
 from tasks.redis_data import count_keys
 from tasks.redis_dumps import CANARY, Dump, dump
 from tasks.stack_states import mounted_files, state_of
+
+_WHAT = "No backup was made"
+"""While a recovery acts: half a recovery is no restore point."""
 
 
 class Occasion(Frozen):
@@ -61,7 +62,7 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
         TransientFailure: Redis or the engine did not answer.
         StepFailed: no space, nothing to back up, or a damaged data file.
     """
-    fence = _refuse_during_recovery(environment)
+    fence = refuse_during_recovery(environment, _WHAT)
     seal, store = seal_of(environment), store_of(environment)
     began = datetime.now(UTC)
     backup = new_id(occasion.kind, began, secrets.token_hex(2))
@@ -92,26 +93,9 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
             requested_by=redact(occasion.requested_by),
             critical=occasion.critical,
         )
-        _refuse_during_recovery(environment, fence)
+        refuse_during_recovery(environment, _WHAT, fence)
         store.publish(folder, manifest)
     return manifest
-
-
-def _refuse_during_recovery(environment: Environment, fence: int | None = None) -> int:
-    """Refuse while another incident acts, or when one has acted since `fence`: half a recovery is no restore point.
-
-    The incident that acts may make backups itself. Returns the fencing number.
-    """
-    case = current_case.get()
-    with open_ledger().reading() as session:
-        now_fence, incident = leases.look(session, environment.name, now())
-    ours = case is not None and case.incident_id == incident
-    if (incident and not ours) or (fence is not None and now_fence != fence):
-        raise LeaseHeld(
-            f"No backup of {environment.name} was made: {incident or 'an incident'} is changing it.",
-            hint="Wait until it is closed: `backstop incidents --open`.",
-        )
-    return now_fence
 
 
 @probe

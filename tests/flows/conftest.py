@@ -12,6 +12,9 @@ from sandbox import breaking
 from sandbox.world import Sandbox
 from tests.flows.broken_canary import MOMENT, Production
 from tests.flows.preprod_world import Preprod
+from tests.stored_backups import backup_account
+
+__all__ = ["backup_account"]
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,8 @@ def test_the_command_backs_up_and_lists(
     made = json.loads(capsys.readouterr().out)
     assert app(["backup", "-e", "masking", "--list", "--json"]) == 0
 
-    assert json.loads(capsys.readouterr().out) == [made]
+    listed = {"manifest": made, "proof": "untested", "in_trash": False}
+    assert json.loads(capsys.readouterr().out) == [listed]
     assert (made["kind"], made["reason"]) == ("deploy", "release 42")
     assert app(["backup", "-e", "masking", "--test", "--json"]) == 0
     [trial] = json.loads(capsys.readouterr().out)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from blocks.aws_account import AwsAccount
 from tasks._backup_bucket import BucketStore
 from tasks._backup_directory import DirectoryStore
 from tasks.backup_stores import Store
+from tests.stored_backups import BUCKET, backup_account
 from tests.tasks.lambda_service import Service
-from tests.tasks.stored_backups import BUCKET
+
+__all__ = ["backup_account"]
 
 
 @pytest.fixture
@@ -23,18 +24,6 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
         yield Service.deployed()
-
-
-@pytest.fixture
-def backup_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsAccount]:
-    """Give a test an account with a bucket that keeps versions."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
-        found = AwsAccount(account_id="123456789012", region="us-east-1")
-        found.client("s3").create_bucket(Bucket=BUCKET)
-        found.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield found
 
 
 @pytest.fixture(params=["directory", "s3"])

@@ -8,7 +8,7 @@ from blocks.environment import Environment
 from rules.retention import Proof
 from tasks.backup_proofs import proof_records, proofs, record_proof
 from tasks.backup_stores import Store, store_of
-from tests.tasks.stored_backups import manifest, publish, stored_in
+from tests.stored_backups import manifest, publish, stored_in
 
 
 def test_the_last_test_of_each_counts(tmp_path: Path) -> None:

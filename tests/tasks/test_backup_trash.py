@@ -12,7 +12,7 @@ from rules.errors import RecoveryRefused, StepFailed
 from tasks._backup_bucket import BucketStore
 from tasks._backup_directory import DirectoryStore
 from tasks.backup_stores import Store
-from tests.tasks.stored_backups import BUCKET, CONTENT, manifest, publish
+from tests.stored_backups import BUCKET, CONTENT, manifest, publish
 
 
 def test_the_trash_hides_and_gives_back(store: Store, tmp_path: Path) -> None:

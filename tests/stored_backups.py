@@ -1,11 +1,15 @@
-"""Small backups for the tests of their stores."""
+"""Small backups, and a bucket for them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from blocks.aws_account import AwsAccount
 from blocks.environment import Environment
 from rules.backups import BackupFile, BackupKind, BackupManifest, DataFacts, new_id
 from rules.redis_settings import from_answer
@@ -35,6 +39,13 @@ def manifest(second: int = 0, salt: str = "3fa2") -> BackupManifest:
     )
 
 
+def made_at(moment: datetime, number: int = 0, *, critical: bool = False) -> BackupManifest:
+    """The manifest of a backup that was made then; `number` tells two of a second apart."""
+    name = new_id(BackupKind.SCHEDULED, moment, f"{number:04x}")
+    told = {"id": name, "kind": BackupKind.SCHEDULED, "began_at": moment, "finished_at": moment}
+    return manifest().model_copy(update={**told, "critical": critical})
+
+
 def publish(store: Store, wanted: BackupManifest) -> None:
     """Write a backup."""
     with store.stage() as folder:
@@ -61,3 +72,17 @@ def stored_in(folder: Path, tier: Tier = Tier.STAGING, **more: object) -> Enviro
             **more,
         }
     )
+
+
+@pytest.fixture
+def backup_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsAccount]:
+    """Give a test an account with a bucket that keeps versions."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    from moto import mock_aws
+
+    with mock_aws():
+        found = AwsAccount(account_id="123456789012", region="us-east-1")
+        found.client("s3").create_bucket(Bucket=BUCKET)
+        found.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield found
