@@ -11,15 +11,14 @@ from pydantic import Field, StringConstraints
 
 from blocks.environment import Environment
 from flows._place import refuse_other_place
+from flows._proving import prove
 from rules.backup_proofs import to_test
-from rules.escalation import Message
 from rules.outcomes import Verdict
 from rules.retention import Proof
-from tasks.announcements import announce
-from tasks.backup_proofs import proofs, record_proof
+from tasks.backup_proofs import proofs
 from tasks.backups import backup_names
 from tasks.kinds import say
-from tasks.restore_trials import Trial, try_restore
+from tasks.restore_trials import Trial
 
 BackupName = Annotated[str, StringConstraints(max_length=60)]
 
@@ -50,30 +49,10 @@ def restore_test(
     known = proofs(environment)
     trials = []
     for name in to_test(backup_names(environment), known, named=backup, every=every):
-        trial = try_restore(environment, name)
-        trials.append(trial)
-        noted(environment, trial, known.get(name, Proof.UNTESTED))
+        trials.append(prove(environment, name, known.get(name, Proof.UNTESTED)))
     if not trials:
         say(f"The newest backup of {environment.name} was tested before." if known else "There is no backup.")
     return _shown(trials)
-
-
-def noted(environment: Environment, trial: Trial, before: Proof) -> Proof:
-    """Note what a test showed. Who has heard of a failure is not told again."""
-    passed = trial.verification.verdict is Verdict.PASS
-    reason = "; ".join(trial.verification.reasons) or f"restored in {trial.seconds:.1f} s"
-    if not passed and before is not Proof.FAILED:
-        title = f"{environment.name}: the backup {trial.backup} brings nothing back"
-        message = Message(
-            title=title,
-            condition=f"{reason}.",
-            actions=("It is marked: no recovery returns to it.",),
-            needs="Look at the backup store, and make another: `backstop backup`.",
-        )
-        announce(environment, f"restore-test/{trial.backup}", message)
-    proof = Proof.PROVEN if passed else Proof.FAILED
-    record_proof(environment, trial.backup, proof, reason)
-    return proof
 
 
 def _shown(trials: list[Trial]) -> Any:

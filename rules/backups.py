@@ -62,6 +62,8 @@ class DataFacts(Frozen):
     """`file`: exactly what the data file holds, ours too; `server`: what the server held about that time, but ours."""
     by_prefix: dict[str, int]
     """Counted in the server about that time: writers may have come between."""
+    kinds: dict[str, int] | None = None
+    """How many keys under the prefixes held no plain strings, by kind; None: it was not looked at."""
     sample: dict[str, str] = {}
     """Values of a few keys, as far as they tell one from another; a key is known by its rank."""
     canary_key: str = ""

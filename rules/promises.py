@@ -1,7 +1,7 @@
 """What a runbook promises of each scenario: how bad it is, whether it recovers by itself, within what time.
 
-Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference»; where these name no time or are
-silent, ours, and said so.
+Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference», 004 «RTO»; where these name
+no time or are silent, ours, and said so.
 """
 
 from __future__ import annotations
@@ -48,5 +48,6 @@ PROMISES: dict[str, Promise] = {
     "exposed-credentials": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
     "exposed-personal-data": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
     "wrong-queue-publish": Promise(severity=Severity.MEDIUM, seconds=600, automatic=False, ours=_NO_TIME),
+    "redis-corruption": Promise(severity=Severity.CRITICAL, seconds=120, situation=Situation.DATA_CORRUPT),
     "unreadable-secret": Promise(severity=Severity.HIGH, seconds=300, ours=_NO_ROW),
 }

@@ -53,7 +53,13 @@ class KeyCounts(Frozen):
     total: int
     by_prefix: dict[str, int]
     sample: dict[str, str] = {}
-    """Of a few keys: which kind of value each has, how long it is, and the beginning of its hash."""
+    """Of a few keys: which kind of value each has, and the beginning of its hash."""
+    kinds: dict[str, int] = {}
+    """How many of those under the prefixes are no plain strings, by the kind of their value."""
+
+
+ODD_KINDS = ("hash", "list", "set", "stream", "zset")
+"""Of values that are no plain strings."""
 
 
 def judge_redis(look: RedisLook, canary: Look | None = None, log: Sequence[str] = ()) -> list[Check]:

@@ -40,6 +40,8 @@ class KeptData(Frozen):
     kept_at: datetime
     files: tuple[str, ...]
     """Their paths in Redis's folder."""
+    memory: bool = False
+    """Whether what only its memory held is there too, as `memory.rdb`."""
 
 
 class AppendFiles(Frozen):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from blocks.docker_errors import Absent, translated
 from rules.errors import TransientFailure
+from tasks._backup_files import written
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -68,3 +71,18 @@ def small_member(
             return (first, content.read()) if content else None
     except Absent:
         return None
+
+
+def copy_out(client: DockerClient, container: str, path: str, target: Path) -> None:
+    """Copy a file of a container, of any size.
+
+    Raises:
+        Absent: there is no such file.
+        StepFailed: no space is left.
+    """
+    with archived(client, container, path) as tar, written(f"copy {path}", target.parent):
+        first = tar.next()
+        content = tar.extractfile(first) if first is not None and first.isreg() else None
+        with target.open("wb") as file:
+            if content is not None:
+                shutil.copyfileobj(content, file, 1 << 20)

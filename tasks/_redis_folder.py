@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,14 +28,13 @@ from rules.redis_restores import (
 )
 from rules.redis_settings import RedisSettings
 from rules.values import Frozen
-from tasks._container_files import archived, small_file
+from tasks._container_files import archived, copy_out, small_file
+from tasks._tar_streams import Content, file_entry, folder_entry, pieces, second_name
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-_PIECE, _BLOCK = 1 << 20, 512
 _NOTE_BYTES = 1 << 20
-Content = Path | bytes | None
 Note = TypeVar("Note", bound=Frozen)
 
 
@@ -75,14 +74,16 @@ class RedisFolder:
     def _keep(self, folder: str, note: KeptData, names: Iterable[str], memory: Path | None) -> KeptData:
         there = [(name, head) for name in self.files if (head := self._head(name))]
         inside = self._head(self.settings.append_directory) if self.settings.append_only else None
-        members: list[tuple[tarfile.TarInfo, Content]] = [(_folder(folder, self.owner, 0o700), None)]
+        members: list[tuple[tarfile.TarInfo, Content]] = [(folder_entry(folder, self.owner, 0o700), None)]
         if inside is not None:
-            members.append((_folder(f"{folder}/{self.settings.append_directory}", inside, 0o755), None))
+            members.append((folder_entry(f"{folder}/{self.settings.append_directory}", inside, 0o755), None))
             there += [(f"{self.settings.append_directory}/{name}", inside) for name in names]
-        members += [(_second_name(f"{folder}/{name}", name, head), None) for name, head in there]
+        members += [(second_name(f"{folder}/{name}", name, head), None) for name, head in there]
         if memory is not None:
-            members.append((_file(f"{folder}/memory.rdb", self.owner, memory.stat().st_size), memory))
-        whole = note.model_copy(update={"files": tuple(name for name, _ in there)})
+            members.append((file_entry(f"{folder}/memory.rdb", self.owner, memory.stat().st_size), memory))
+        whole = note.model_copy(
+            update={"files": tuple(name for name, _ in there), "memory": memory is not None}
+        )
         self._put([*members, self._written(f"{folder}/{COMPLETE}", whole)])
         return whole
 
@@ -92,7 +93,7 @@ class RedisFolder:
         With an append-only file its base is a second name of the data file: Redis writes to neither.
         """
         size, owner, settings = data.stat().st_size, self.owner, self.settings
-        members: list[tuple[tarfile.TarInfo, Content]] = [(_file(settings.data_file, owner, size), data)]
+        members: list[tuple[tarfile.TarInfo, Content]] = [(file_entry(settings.data_file, owner, size), data)]
         if settings.append_only and has_several_append_files(settings.version):
             number = self._free_number()
             base, appended = (
@@ -102,13 +103,25 @@ class RedisFolder:
             listing = f"{settings.append_directory}/{settings.append_file}.manifest"
             inside = self._head(settings.append_directory) or owner
             members += [
-                (_folder(settings.append_directory, inside, inside.mode | 0o700), None),
-                (_second_name(base, settings.data_file, owner), None),
-                (_file(appended, owner, 0), b""),
-                (_file(listing, owner, len(manifest)), manifest),
+                (folder_entry(settings.append_directory, inside, inside.mode | 0o700), None),
+                (second_name(base, settings.data_file, owner), None),
+                (file_entry(appended, owner, 0), b""),
+                (file_entry(listing, owner, len(manifest)), manifest),
             ]
         elif settings.append_only:  # older ones take a data file for the beginning of what was appended
-            members.append((_file(settings.append_file, owner, size), data))
+            members.append((file_entry(settings.append_file, owner, size), data))
+        self._put([*members, self._written(MARK, mark)])
+
+    def put_back(self, folder: str, kept: KeptData, mark: Mark, scratch: Path) -> None:
+        """Put copies of what was kept back where it was, and say so last."""
+        members: list[tuple[tarfile.TarInfo, Content]] = []
+        sources = {name: f"{folder}/{name}" for name in kept.files}
+        if kept.memory:
+            sources[self.settings.data_file] = f"{folder}/memory.rdb"
+        for number, (name, source) in enumerate(sources.items()):
+            copy = scratch / str(number)
+            copy_out(self.client, self.container, self._path(source), copy)
+            members.append((file_entry(name, self.owner, copy.stat().st_size), copy))
         self._put([*members, self._written(MARK, mark)])
 
     @functools.cached_property
@@ -158,43 +171,11 @@ class RedisFolder:
 
     def _written(self, name: str, note: Frozen) -> tuple[tarfile.TarInfo, Content]:
         text = note.model_dump_json().encode()
-        return _file(name, self.owner, len(text)), text
+        return file_entry(name, self.owner, len(text)), text
 
     def _put(self, members: Iterable[tuple[tarfile.TarInfo, Content]]) -> None:
         with translated(f"write to {self.settings.directory} of the container {self.container[:12]}"):
-            self.client.api.put_archive(self.container, self.settings.directory, _pieces(members))
+            self.client.api.put_archive(self.container, self.settings.directory, pieces(members))
 
     def _path(self, name: str) -> str:
         return f"{self.settings.directory.rstrip('/')}/{name}"
-
-
-def _folder(name: str, owner: tarfile.TarInfo, mode: int) -> tarfile.TarInfo:
-    info = _file(name, owner, 0)
-    info.type, info.mode = tarfile.DIRTYPE, mode
-    return info
-
-
-def _file(name: str, owner: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size, info.uid, info.gid, info.mode = size, owner.uid, owner.gid, 0o644
-    return info
-
-
-def _second_name(name: str, target: str, owner: tarfile.TarInfo) -> tarfile.TarInfo:
-    info = _file(name, owner, 0)
-    info.type, info.linkname = tarfile.LNKTYPE, target
-    return info
-
-
-def _pieces(members: Iterable[tuple[tarfile.TarInfo, Content]]) -> Iterator[bytes]:
-    """A tar, piece by piece: data of any size takes no memory."""
-    for info, content in members:
-        yield info.tobuf(tarfile.PAX_FORMAT)
-        if isinstance(content, bytes):
-            yield content
-        elif content is not None:
-            with content.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
-        yield bytes(-info.size % _BLOCK)
-    yield bytes(2 * _BLOCK)

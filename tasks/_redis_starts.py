@@ -74,10 +74,7 @@ def start(
     Raises:
         StepFailed: it does not start with what lies there.
     """
-    client, identity = environment.docker_stack.host.client(), str(container["Id"])
-    with docker_translated("start Redis"):
-        client.api.start(identity)
-        begun = client.api.inspect_container(identity)["State"]["StartedAt"]
+    client, begun = environment.docker_stack.host.client(), launch(environment, container)
     seconds = _LOAD_SECONDS + manifest.file(DATA).size / _BYTES_A_SECOND
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -85,9 +82,17 @@ def start(
         if look.answers and not look.loading:
             with connection(environment, timeout_seconds=30) as redis:
                 return settings_of(redis, client, container), _loaded(redis, manifest)
-        _refuse_crashed(client, container, begun, look.reason)
+        refuse_crashed(environment, container, begun, look.reason)
         pause(_POLL_SECONDS)
     raise StepFailed(f"Redis did not read its data within {seconds:.0f} s.", hint="Is its disk slow?")
+
+
+def launch(environment: Environment, container: dict[str, Any]) -> str:
+    """Start Redis's container, if it does not run; since when it runs."""
+    api = environment.docker_stack.host.client().api
+    with docker_translated("start Redis"):
+        api.start(container["Id"])
+        return str(api.inspect_container(container["Id"])["State"]["StartedAt"])
 
 
 def _loaded(redis: Redis, manifest: BackupManifest) -> Loaded:
@@ -102,7 +107,13 @@ def _loaded(redis: Redis, manifest: BackupManifest) -> Loaded:
         )
 
 
-def _refuse_crashed(client: DockerClient, container: dict[str, Any], begun: str, reason: str) -> None:
+def refuse_crashed(environment: Environment, container: dict[str, Any], begun: str, reason: str) -> None:
+    """Refuse when Redis ended since it was launched.
+
+    Raises:
+        StepFailed: it did; says what it said of its data.
+    """
+    client = environment.docker_stack.host.client()
     with docker_translated("see whether Redis runs"):
         state = client.api.inspect_container(container["Id"])["State"]
         if state["Running"] and state["StartedAt"] == begun:

@@ -138,6 +138,7 @@ def _facts(data: Dump, counts: KeyCounts, backup: str) -> DataFacts:
         key_count=counts.total if data.key_count is None else data.key_count,
         counted_in=counted_in,
         by_prefix=counts.by_prefix,
+        kinds=counts.kinds,
         sample=counts.sample,
         canary_key=CANARY if data.canary else "",
         canary_value=data.canary,

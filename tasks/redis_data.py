@@ -14,7 +14,7 @@ from rules.backup_proofs import SAMPLE, SAMPLED_BYTES, rank, value_mark
 from rules.errors import StepFailed
 from rules.health import Look
 from rules.outcomes import Verdict
-from rules.redis_health import KeyCounts, RedisLook, count_by_prefix
+from rules.redis_health import ODD_KINDS, KeyCounts, RedisLook, count_by_prefix
 from tasks.kinds import probe
 
 if TYPE_CHECKING:
@@ -104,7 +104,24 @@ def count(redis: Redis, prefixes: list[str]) -> KeyCounts:
             counts[prefix] += number
         sampled = set(heapq.nsmallest(SAMPLE, sampled | set(theirs), key=rank))
         if not cursor:
-            return KeyCounts(total=total, by_prefix=counts, sample=_sample(redis, sampled))
+            return KeyCounts(
+                total=total, by_prefix=counts, sample=_sample(redis, sampled), kinds=_kinds(redis, prefixes)
+            )
+
+
+def _kinds(redis: Redis, prefixes: list[str]) -> dict[str, int]:
+    """How many keys under the prefixes hold no plain strings; the server sorts them out by itself."""
+    found: dict[str, int] = {}
+    for kind in ODD_KINDS:
+        cursor, keys = 0, set[str]()
+        while True:
+            cursor, page = redis.scan(cursor, count=_PAGE, _type=kind)
+            keys |= {key for key in cast("list[str]", page) if key.startswith(tuple(prefixes))}
+            if not cursor:
+                break
+        if keys:
+            found[kind] = len(keys)
+    return found
 
 
 def _sample(redis: Redis, keys: set[str]) -> dict[str, str]:

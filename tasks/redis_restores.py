@@ -24,7 +24,7 @@ _ROUNDS = 3
 """Redis may start otherwise than it was seen to be set: what it then believes is put right once more."""
 
 
-@action(subject="Redis data of {environment.name}", retries=5)
+@action(subject="Redis data", retries=5)
 def restore_redis_data(environment: Environment, backup: str) -> Effect:
     """Make Redis hold a backup's data, its old data kept in a folder beside it. Repeating it changes nothing.
 
@@ -46,7 +46,7 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
         client, container = environment.docker_stack.host.client(), redis_container(environment)
         settings = settings_at_start(client, container, manifest.redis)
         if _is_restored(environment, settings, manifest, mark):
-            return Effect(subject="Redis", changed=False, after=backup)
+            return Effect(subject="Redis data", changed=False, after=backup)
         before = look_at_redis.fn(environment)
         for _ in range(_ROUNDS):
             container = redis_container(environment)
@@ -56,7 +56,7 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
             check = judge_loaded(manifest, loaded)
             if check.verdict is Verdict.PASS:
                 return Effect(
-                    subject="Redis",
+                    subject="Redis data",
                     changed=True,
                     before=f"{before.key_count} keys" if before.answers else before.reason,
                     after=f"{backup}: {check.seen}",

@@ -24,6 +24,7 @@ from tasks._redis_folder import RedisFolder
 from tasks.backups import Occasion, take_backup
 from tasks.kinds import in_parallel
 from tasks.redis_restores import restore_redis_data
+from tasks.redis_returns import put_back_redis_data
 from tests.lone_redis import LoneRedis, Setting, lone_redis
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -61,8 +62,9 @@ def spoil(lone: LoneRedis) -> None:
 
 
 def told(lone: LoneRedis) -> dict[str, object]:
-    """What Redis holds."""
+    """What Redis holds, as soon as it answers."""
     with lone.redis() as redis:
+        wait_for(lambda: bool(redis.ping()), "it answers", 10)
         return {
             "keys": len(redis.keys("aws_masker:map:[0-9]*")),
             "sample": redis.get("aws_masker:map:7"),
@@ -277,3 +279,24 @@ def test_the_runbooks_commands_lose_the_data(lone: LoneRedis, acting: Case) -> N
 
     restore_redis_data(lone.environment, made.id)
     assert told(lone)["keys"] == KEYS
+
+
+@pytest.mark.parametrize("lone", [Setting(append_only=True), Setting(saves=True)], indirect=True)
+def test_what_was_kept_goes_back_once(lone: LoneRedis, acting: Case) -> None:
+    """As it was, from copies: what is kept stays so, whatever is written then; what the restore left is kept too."""
+    made = fill(lone)
+    spoil(lone)
+    restore_redis_data.fn(lone.environment, made.id)
+    with lone.redis() as redis:
+        redis.set("after-the-restore", "1")
+    folder = kept_folder(acting.incident_id, 1)
+    before = {name: content(lone, f"{folder}/{name}") for name in kept(lone, acting).files}
+
+    put_back_redis_data.fn(lone.environment, made.id)
+
+    wait_for(lambda: told(lone) == {"keys": 10, "sample": None, "since": "1"}, "it is back", 10)
+    with lone.redis() as redis:
+        redis.mset({f"more:{number}": "x" * 1000 for number in range(100)})
+    assert not put_back_redis_data.fn(lone.environment, made.id).changed
+    assert {name: content(lone, f"{folder}/{name}") for name in before} == before
+    assert kept(lone, acting, 0).files
