@@ -69,8 +69,8 @@ class DataFacts(Frozen):
     canary_key: str = ""
     canary_value: str = ""
     """A field of ours in the data; empty: Redis refused it."""
-    written_by: Literal["save", "replication"]
-    """How Redis gave its data out."""
+    written_by: Literal["save", "replication", "nothing"]
+    """How Redis gave its data out; nothing: it did not, and the backup has none."""
 
 
 class BackupManifest(Frozen):
@@ -102,6 +102,11 @@ class BackupManifest(Frozen):
             if file.name == name:
                 return file
         raise KeyError(name)
+
+
+def is_of(kind: BackupKind, backup: str) -> bool:
+    """Whether the backup of that name is of this kind."""
+    return backup.split("-")[2:3] == [kind.value]
 
 
 def new_id(kind: BackupKind, now: datetime, salt: str) -> str:

@@ -2,6 +2,8 @@
 
 Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference», 004 «RTO»; where these name
 no time or are silent, ours, and said so.
+Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference», 004 «Success Criteria»; where
+these name no time or are silent, ours, and said so.
 """
 
 from __future__ import annotations
@@ -49,5 +51,6 @@ PROMISES: dict[str, Promise] = {
     "exposed-personal-data": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
     "wrong-queue-publish": Promise(severity=Severity.MEDIUM, seconds=600, automatic=False, ours=_NO_TIME),
     "redis-corruption": Promise(severity=Severity.CRITICAL, seconds=120, situation=Situation.DATA_CORRUPT),
+    "stack-rollback": Promise(severity=Severity.CRITICAL, seconds=120, automatic=True),
     "unreadable-secret": Promise(severity=Severity.HIGH, seconds=300, ours=_NO_ROW),
 }

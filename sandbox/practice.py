@@ -143,5 +143,8 @@ PRACTICES: tuple[Practice, ...] = (
         environment="qa",
         parameters={"run": "run-hung"},
     ),
+    Practice(
+        scenario="stack-rollback", rung="rollback", faults=("bad-stack-release",), environment="masking"
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

@@ -49,6 +49,11 @@ class BackupContents:
     state: StackState = field(repr=False)
     mounted: tuple[MountedFile, ...]
 
+    @property
+    def has_data(self) -> bool:
+        """Whether Redis gave its data out when it was made."""
+        return any(file.name == DATA for file in self.manifest.files)
+
 
 @probe
 def read_backup(environment: Environment, backup: str) -> BackupContents:
@@ -99,10 +104,6 @@ def fetch_data(environment: Environment, manifest: BackupManifest, target: Path)
     Raises:
         RecoveryRefused: the backup has no data, or it was changed: `target` is not to be used.
     """
-    if not any(file.name == DATA for file in manifest.files):
-        raise RecoveryRefused(
-            f"The backup {manifest.id} has no data.", hint="Redis gave none out when it was made."
-        )
     _fetched(store_of(environment), manifest, DATA, target)
 
 
@@ -112,7 +113,8 @@ def _fetched(store: Store, manifest: BackupManifest, name: str, target: Path) ->
         promised = manifest.file(name)
     except KeyError:
         raise RecoveryRefused(
-            f"The backup {manifest.id} has no {name}.", hint="Take another backup."
+            f"The backup {manifest.id} has no {name}: it was not to be had when it was made.",
+            hint="Take another backup.",
         ) from None
     store.fetch(manifest.id, name, target)
     size = target.stat().st_size

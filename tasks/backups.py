@@ -26,19 +26,23 @@ from rules.backups import (
 from rules.errors import StepFailed
 from rules.redaction import redact
 from rules.redis_health import KeyCounts
+from rules.redis_settings import from_files
 from rules.values import Frozen
 from tasks._backup_files import written
 from tasks._recovery_watch import refuse_during_recovery
 from tasks._seals import Seal, seal_of
 from tasks.backup_stores import store_of
 from tasks.containers import service_of
-from tasks.kinds import in_parallel, probe
-from tasks.redis_data import count_keys
+from tasks.kinds import in_parallel, probe, say
+from tasks.redis_data import count_keys, look_at_redis
 from tasks.redis_dumps import CANARY, Dump, dump
 from tasks.stack_states import mounted_files, state_of
 
 _WHAT = "No backup was made"
 """While a recovery acts: half a recovery is no restore point."""
+NO_DATA = DataFacts(key_count=0, counted_in="server", by_prefix={}, written_by="nothing")
+UNKNOWN = from_files("", [], "/data", "", append_only=False)
+"""How a Redis keeps its data that did not answer."""
 
 
 class Occasion(Frozen):
@@ -48,6 +52,9 @@ class Occasion(Frozen):
     reason: str = ""
     requested_by: str = ""
     critical: bool = False
+    whole: bool = True
+    """Without Redis's data, or with a file that cannot be read, none is made. Else what can be had is kept, and keys
+    are not counted by prefix: before a recovery there is no time for it."""
 
 
 @probe
@@ -68,14 +75,15 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
     backup = new_id(occasion.kind, began, secrets.token_hex(2))
     with store.stage() as folder:
         state = state_of(environment)
-        redis = _redis_container(environment, state["containers"])
+        whole, containers = occasion.whole, state["containers"]
         kept = [
-            _kept(folder, seal, backup, CONFIGURATION, _configuration(environment)),
+            _kept(folder, seal, backup, CONFIGURATION, _configuration(environment, whole=whole)),
             _kept(folder, seal, backup, STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
-            _kept(folder, seal, backup, MOUNTED, mounted_files(environment, state["containers"])),
+            _kept(folder, seal, backup, MOUNTED, mounted_files(environment, containers, whole=whole)),
         ]
-        data, counts = _data(environment, redis, folder / DATA, backup)
-        kept.append(BackupFile(name=DATA, size=data.size, sha256=data.sha256))
+        found = _data(environment, containers, folder / DATA, backup, whole=whole)
+        if found:
+            kept.append(BackupFile(name=DATA, size=found[0].size, sha256=found[0].sha256))
         manifest = BackupManifest(
             id=backup,
             environment=environment.name,
@@ -84,8 +92,8 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
             began_at=began,
             finished_at=datetime.now(UTC),
             files=tuple(kept),
-            data=_facts(data, counts, backup),
-            redis=data.settings,
+            data=_facts(*found) if found else NO_DATA,
+            redis=found[0].settings if found else UNKNOWN,
             images={service_of(each): str(each["Image"]) for each in state["containers"]},
             seal=seal.fingerprint,
             kind=occasion.kind,
@@ -118,21 +126,29 @@ def read_backups(environment: Environment, most: int = 20) -> list[BackupManifes
 
 
 def _data(
-    environment: Environment, redis: dict[str, Any], target: Path, backup: str
-) -> tuple[Dump, KeyCounts]:
-    found: list[Dump | KeyCounts] = in_parallel(
+    environment: Environment, containers: list[dict[str, Any]], target: Path, backup: str, *, whole: bool
+) -> tuple[Dump, KeyCounts] | None:
+    """Redis's data in a file, and its keys counted; None where it gives none out and what can be had will do."""
+    if not whole:
+        look = look_at_redis.fn(environment)
+        if not look.answers or look.loading:
+            say(f"The backup has no data: {look.reason or 'Redis is loading'}")
+            return None
+        redis = _redis_container(environment, containers)
+        return dump(environment, redis, target, backup), KeyCounts(total=look.key_count, by_prefix={})
+    redis = _redis_container(environment, containers)
+    data, counts = in_parallel(
         [
             lambda: dump(environment, redis, target, backup),
             lambda: count_keys.fn(environment),
         ]
     )
-    data, counts = found
     if not isinstance(data, Dump) or not isinstance(counts, KeyCounts):
         raise TypeError("in_parallel keeps the order of its calls")
     return data, counts
 
 
-def _facts(data: Dump, counts: KeyCounts, backup: str) -> DataFacts:
+def _facts(data: Dump, counts: KeyCounts) -> DataFacts:
     counted_in: Literal["file", "server"] = "server" if data.key_count is None else "file"
     return DataFacts(
         key_count=counts.total if data.key_count is None else data.key_count,
@@ -157,11 +173,13 @@ def _redis_container(environment: Environment, containers: list[dict[str, Any]])
     )
 
 
-def _configuration(environment: Environment) -> bytes:
+def _configuration(environment: Environment, *, whole: bool) -> bytes:
     path = Path(environment.docker_stack.config_file).expanduser()
     try:
         return path.read_bytes()
     except OSError as error:
+        if not whole:
+            return b""
         raise StepFailed(
             f"The configuration {path} cannot be read: {error.strerror or type(error).__name__}.",
             hint="Correct `config_file` in the environment's file.",

@@ -10,25 +10,14 @@ from pathlib import Path
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
+from rules.stack_rollbacks import FileLook
 from rules.stack_states import COMPOSE
-from rules.values import Frozen
 from tasks._backup_files import written
 from tasks._whole_files import whole_file
 from tasks.backup_contents import BackupContents, MountedFile, read_backup
 from tasks.kinds import action, probe
 
 _HOME = f"{COMPOSE}.project.working_dir"
-
-
-class FileLook(Frozen):
-    """A file that is not as a backup has it."""
-
-    path: str
-    missing: bool
-    services: tuple[str, ...]
-    """Those that have it mounted: they see another one only after a restart."""
-    ours: bool
-    """It lies in the stack's own folder; others are never written."""
 
 
 @probe

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
+from rules.errors import StepFailed, TransientFailure
 from rules.stack_descriptions import described
 from rules.stack_states import StackState
 from tasks._container_files import small_member
@@ -49,6 +51,19 @@ def state_of(environment: Environment) -> dict[str, Any]:
 def live_stack(environment: Environment) -> StackState:
     """The project as it is now, in the form that backups are compared in."""
     return described(state_of(environment), environment.docker_stack.project)
+
+
+@probe
+def images_gone(environment: Environment, images: Sequence[str]) -> list[str]:
+    """Those of these images, by id, that the engine does not have."""
+    client, gone = environment.docker_stack.host.client(), []
+    for image in images:
+        try:
+            with translated(f"look for the image {image}"):
+                client.images.get(image)
+        except Absent:
+            gone.append(image)
+    return gone
 
 
 def _networks(client: DockerClient, project: str, containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,10 +108,10 @@ def _images(client: DockerClient, containers: list[dict[str, Any]]) -> dict[str,
     return found
 
 
-def mounted_files(environment: Environment, containers: list[dict[str, Any]]) -> bytes:
+def mounted_files(environment: Environment, containers: list[dict[str, Any]], *, whole: bool) -> bytes:
     """The single files that are mounted into the containers, as a tar: `<service><path in the container>`.
 
-    Mounted folders, and files over 4 MB, are data and left out.
+    Mounted folders, and files over 4 MB, are data and left out; where `whole` is false, so is what cannot be read.
     """
     client = environment.docker_stack.host.client()
     buffer = io.BytesIO()
@@ -105,7 +120,14 @@ def mounted_files(environment: Environment, containers: list[dict[str, Any]]) ->
             for mount in sorted(container.get("Mounts") or [], key=lambda each: str(each["Destination"])):
                 if mount.get("Type") != "bind":
                     continue
-                member = small_member(client, container["Id"], mount["Destination"], _LARGEST)
+                try:
+                    member = small_member(client, container["Id"], mount["Destination"], _LARGEST)
+                except TransientFailure:
+                    raise
+                except StepFailed:
+                    if whole:
+                        raise
+                    continue
                 if member is not None:
                     there, content = member
                     info = tarfile.TarInfo(f"{service_of(container)}{mount['Destination']}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from docker import errors
 
 from rules.errors import RecoveryRefused
-from sandbox.stack import port_holder
+from sandbox.stack import composing, port_holder
 from sandbox.stack.compose_file import LABEL
 from sandbox.stack.stack import DockerStack
 
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 
 Break = Callable[[DockerStack], None]
 """Breaks it. Breaking it again changes nothing."""
+
+
+def deploy_without_masking(stack: DockerStack) -> None:
+    """A deployment brings release 2 of the app, and a configuration in which masking is switched off."""
+    settings, config = stack.home / ".env", stack.config_env
+    text = config.read_text(encoding="utf-8").replace("MASKING_ENABLED=true", "MASKING_ENABLED=false")
+    if text == config.read_text(encoding="utf-8"):
+        return
+    config.write_text(text, encoding="utf-8")
+    told = settings.read_text(encoding="utf-8").replace("APP_RELEASE=1", "APP_RELEASE=2")
+    settings.write_text(told, encoding="utf-8")
+    for service in ("app", "kong"):
+        stack.container(service).remove(force=True)
+    composing.up(stack.client, stack.file)
 
 
 def break_gateway_file(stack: DockerStack) -> None:
@@ -83,6 +97,10 @@ def spoil_mount(stack: DockerStack) -> None:
 
 
 STACK_FAULTS: dict[str, tuple[str, Break]] = {
+    "bad-stack-release": (
+        "A deployment brought another release and switched masking off; in masking.",
+        deploy_without_masking,
+    ),
     "broken-gateway-file": (
         "The gateway's declarative file cannot be read, and the gateway was restarted with it; in masking.",
         break_gateway_file,

@@ -1,0 +1,201 @@
+"""A Docker stack goes back to a backup, and back again; whatever is taken out of service is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from blocks.environment import Environment
+from blocks.settings import settings
+from flows._ladder import Request
+from flows.stack_rollback import Scope, recover
+from ledger.database import open_ledger
+from ledger.models import StepRow
+from rules.backups import BackupKind, is_of
+from rules.outcomes import Ending, Outcome
+from rules.retention import Proof
+from sandbox.stack import composing
+from sandbox.stack.environment import described
+from sandbox.stack.stack import DockerStack
+from tasks.backup_contents import read_backup
+from tasks.backup_proofs import record_proof
+from tasks.backups import Occasion, backup_names, take_backup
+from tests.flows.broken_canary import steps
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+INSIST = Request(requested_by="Ada", insist=True, reason="it got slower")
+
+
+class Story:
+    """A stack with a backup of before a deployment."""
+
+    def __init__(self, stack: DockerStack, environment: Environment) -> None:
+        self.stack, self.environment = stack, environment
+        self.good = self.backup(BackupKind.DEPLOY)
+
+    def backup(self, kind: BackupKind) -> str:
+        """Make a backup now."""
+        return take_backup.fn(self.environment, Occasion(kind=kind)).id
+
+    def deploy(self, **variables: str) -> None:
+        """Deploy release 2 with other settings, as Compose would: what they reach is made again."""
+        settings = self.stack.home / ".env"
+        settings.write_text(settings.read_text().replace("APP_RELEASE=1", "APP_RELEASE=2"))
+        with self.stack.config_env.open("a") as config:
+            config.writelines(f"{name}={value}\n" for name, value in variables.items())
+        for service in ("app", "kong"):
+            self.stack.container(service).remove(force=True)
+        composing.up(self.stack.client, self.stack.file)
+        self.stack.wait_until_ready()
+
+    def snapshot(self) -> str:
+        """The newest backup that a rollback made."""
+        return next(each for each in backup_names.fn(self.environment) if is_of(BackupKind.ROLLBACK, each))
+
+    def runs(self) -> dict[str, Any]:
+        """What each container is, and since when it runs."""
+        project = self.stack.addresses.project
+        return {
+            str(each.name).removeprefix(project): (each.id, each.attrs["State"]["StartedAt"])
+            for name in (project, self.stack.foreign.project)
+            for each in composing.containers(self.stack.client, name)
+        }
+
+    def variable(self, service: str, name: str) -> list[str]:
+        """What a container has of a variable."""
+        told = self.stack.container(service).attrs["Config"]["Env"]
+        return [each.partition("=")[2] for each in told if each.startswith(f"{name}=")]
+
+
+@pytest.fixture
+def story(fresh_stack: DockerStack, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    """Give a test a healthy stack with 200 keys and its backup, and see that the foreign stack stays untouched."""
+    monkeypatch.setenv("BACKSTOP_DELAY_SCALE", "0.3")
+    settings.cache_clear()
+    fresh_stack.fill(200)
+    found = described(fresh_stack) | {"tier": "staging"}
+    found["platform"]["verify_timeout_seconds"] = 30
+    found["platform"]["backups"]["directory"] = str(tmp_path / "backups")
+    made = Story(fresh_stack, Environment.model_validate(found))
+    foreign = made.runs()["-billing-redis"]
+    yield made
+    assert made.runs()["-billing-redis"] == foreign
+
+
+def test_a_bad_deployment_is_taken_back(story: Story) -> None:
+    """Masking is off after a deployment: exactly what it reached is made again, what was written since is kept."""
+    story.deploy(AWS_MASKING_ENABLED="false")
+    story.stack.redis().set("aws_masker:map:LATE", "i-1")
+    bad = story.runs()
+
+    rehearsed = recover.fn(story.environment, rehearse=True)
+    assert rehearsed.ending is Ending.REHEARSED, rehearsed.reason
+    assert story.runs() == bad
+    outcome = recover.fn(story.environment)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    now = story.runs()
+    assert {name for name in now if now[name][0] != bad[name][0]} == {"-app", "-kong"}
+    assert now["-redis"] == bad["-redis"]
+    assert story.stack.redis().get("aws_masker:map:LATE") == "i-1"
+    assert story.variable("kong", "AWS_MASKING_ENABLED") == ["true"]
+    assert story.stack.container("app").attrs["Config"]["Image"] == "backstop-sandbox/app:1"
+    assert plan_of(outcome) == plan_of(rehearsed)
+    assert story.stack.password not in outcome.model_dump_json()
+    assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
+    sick = story.snapshot()
+    assert read_backup.fn(story.environment, sick).has_data
+
+    # Back to what was broken: it fails its verification, and everything is as before again.
+    undone = recover.fn(story.environment, backup=sick, request=INSIST)
+    assert undone.ending is Ending.NOT_RECOVERED
+    assert "masking" in undone.reason
+    assert story.variable("kong", "AWS_MASKING_ENABLED") == ["true"]
+    assert story.stack.ask("i-0abc1234def567890") == "i-0abc1234def567890"
+    assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
+
+
+def plan_of(outcome: Outcome) -> dict[str, Any]:
+    """The plan without what it says for people."""
+    assert outcome.plan is not None
+    return outcome.plan.model_dump(exclude={"reasons", "title"})
+
+
+def test_with_data_today_is_kept_and_can_be_had_again(story: Story) -> None:
+    """The backup's data takes the place of today's; going back to the state before brings today's back, key by key."""
+    record_proof.fn(story.environment, story.good, Proof.PROVEN)
+    redis = story.stack.redis()
+    redis.delete(*redis.keys("aws_masker:rev:*"))
+    redis.set("aws_masker:map:LATE", "i-1")
+    story.deploy(APP_MODEL="haiku")
+    network = story.stack.client.networks.get(f"{story.stack.addresses.project}-enterprise")
+
+    outcome = recover.fn(story.environment, scope=Scope.FULL, preserve_data=False, force=True, request=INSIST)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.plan is not None
+    assert any("is lost" in each for each in outcome.plan.reasons)
+    redis = story.stack.redis()
+    assert redis.get("aws_masker:map:LATE") is None
+    assert len(redis.keys("aws_masker:rev:*")) == 100
+    assert story.variable("app", "APP_MODEL") == ["opus"]
+    assert story.stack.client.networks.get(str(network.name)).id == network.id  # it did not differ
+
+    back = recover.fn(
+        story.environment, backup=story.snapshot(), preserve_data=False, force=True, request=INSIST
+    )
+
+    assert back.ending is Ending.RECOVERED, back.reason
+    redis = story.stack.redis()
+    assert redis.get("aws_masker:map:LATE") == "i-1"
+    assert redis.keys("aws_masker:rev:*") == []
+    assert story.variable("app", "APP_MODEL") == ["haiku"]
+
+
+def test_a_dead_redis_does_not_keep_the_stack_from_going_back(story: Story) -> None:
+    """No data can be had of it: the state before is kept without, the volume is carried over, and it serves again.
+
+    `docker restart`, as the runbook has it, applies nothing of a configuration that was put back: it was read when the
+    container was made.
+    """
+    right = story.stack.config_env.read_bytes()
+    story.stack.config_env.write_bytes(right + b"REDIS_PASSWORD=another\n")
+    story.stack.container("redis").remove(force=True)
+    composing.up(story.stack.client, story.stack.file)
+    story.stack.config_env.write_bytes(right)
+    story.stack.container("redis").restart(timeout=5)
+    assert story.variable("redis", "REDIS_PASSWORD") == ["another"]
+    story.stack.config_env.unlink()
+
+    outcome = recover.fn(story.environment)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert story.stack.config_env.read_bytes() == right
+    assert story.stack.redis().dbsize() >= 200
+    assert not read_backup.fn(story.environment, story.snapshot()).has_data
+    done = [each[:2] for each in steps(outcome) if each[2] == "changed"]
+    assert {("put_files_back", "files of masking"), ("recreate_service", "redis")} <= {*done}
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(story: Story) -> None:
+    """No such backup, a name that is none, an image that is gone, nothing to change: one clear reason each."""
+    before = story.runs()
+    environment = story.environment
+
+    for backup, told in (
+        ("20260101-000000-deploy-0000", "There is no backup 20260101-000000-deploy-0000"),
+        ("../../etc", "There is no backup ../../etc"),
+        (story.good, "would change nothing"),
+    ):
+        outcome = recover.fn(environment, backup=backup, request=INSIST)
+        assert outcome.ending is Ending.NOT_RECOVERED
+        assert told in outcome.reason
+    unproven = recover.fn(environment, preserve_data=False, request=INSIST)
+    assert "not tested" in unproven.reason
+
+    assert story.runs() == before
+    assert not any(is_of(BackupKind.ROLLBACK, each) for each in backup_names.fn(environment))
+    with open_ledger().session() as session:
+        assert session.query(StepRow).count() == 0
