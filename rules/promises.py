@@ -52,5 +52,6 @@ PROMISES: dict[str, Promise] = {
     "wrong-queue-publish": Promise(severity=Severity.MEDIUM, seconds=600, automatic=False, ours=_NO_TIME),
     "redis-corruption": Promise(severity=Severity.CRITICAL, seconds=120, situation=Situation.DATA_CORRUPT),
     "stack-rollback": Promise(severity=Severity.CRITICAL, seconds=120, automatic=True),
+    "emergency-stop": Promise(severity=Severity.CRITICAL, seconds=60),
     "unreadable-secret": Promise(severity=Severity.HIGH, seconds=300, ours=_NO_ROW),
 }

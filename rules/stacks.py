@@ -61,6 +61,11 @@ def _verdict(container: ContainerLook) -> Verdict:
     return Verdict.INCONCLUSIVE if container.health == "starting" else Verdict.PASS
 
 
+def may_run(container: ContainerLook) -> bool:
+    """Whether it runs, or is about to again."""
+    return container.state in (RUNNING, RESTARTING, "paused")
+
+
 def describe(container: ContainerLook) -> str:
     """The container's state in a few words, with the cause where the engine knows it."""
     if container.state == RUNNING:

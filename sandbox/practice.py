@@ -146,5 +146,12 @@ PRACTICES: tuple[Practice, ...] = (
     Practice(
         scenario="stack-rollback", rung="rollback", faults=("bad-stack-release",), environment="masking"
     ),
+    Practice(
+        scenario="emergency-stop",
+        rung="start",
+        faults=("stopped-stack",),
+        environment="masking",
+        parameters={"start_again": "true"},
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

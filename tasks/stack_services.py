@@ -166,7 +166,7 @@ def _wait_until_ready(environment: Environment, container: str, deadline: float)
 
 def _may_run(container: dict[str, Any]) -> bool:
     state = container["State"]
-    return bool(state.get("Running") or state.get("Restarting"))
+    return bool(state.get("Running") or state.get("Restarting") or state.get("Paused"))
 
 
 def _containers(environment: Environment, service: str) -> list[dict[str, Any]]:

@@ -34,6 +34,12 @@ def deploy_without_masking(stack: DockerStack) -> None:
     composing.up(stack.client, stack.file)
 
 
+def stop_all(stack: DockerStack) -> None:
+    """An emergency stop: every container is stopped, and nothing removed."""
+    for each in composing.containers(stack.client, stack.addresses.project):
+        each.stop(timeout=3)
+
+
 def break_gateway_file(stack: DockerStack) -> None:
     """Somebody edits the declarative file, leaves a bracket open, and restarts the gateway."""
     (stack.home / "kong.yml").write_text('_format_version: "3.0"\nservices: [\n', encoding="utf-8")
@@ -101,6 +107,7 @@ STACK_FAULTS: dict[str, tuple[str, Break]] = {
         "A deployment brought another release and switched masking off; in masking.",
         deploy_without_masking,
     ),
+    "stopped-stack": ("Every container of the stack was stopped on purpose; in masking.", stop_all),
     "broken-gateway-file": (
         "The gateway's declarative file cannot be read, and the gateway was restarted with it; in masking.",
         break_gateway_file,
