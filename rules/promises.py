@@ -2,8 +2,6 @@
 
 Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference», 004 «RTO»; where these name
 no time or are silent, ours, and said so.
-Source: runbook 001 «Quick Reference» and «Escalation Matrix», 000 «Quick Reference», 004 «Success Criteria»; where
-these name no time or are silent, ours, and said so.
 """
 
 from __future__ import annotations
