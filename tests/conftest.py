@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -53,19 +54,34 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the parallel workers, let one do everything on the sandbox, one on the Prefect server, one on Docker.
+    """Of the parallel workers, let one do everything on the Prefect server, and one everything on Docker.
 
-    Each is started once then, and no test meets another's changes.
+    Tests on the sandbox, of which each worker has its own, stay with their file: they share what it was broken to.
     """
     for item in items:
         needs = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("xdist_group") is None:
-            if "sandbox" in needs:
-                item.add_marker(pytest.mark.xdist_group("sandbox"))
-            elif "prefect_server" in needs:
+            if "prefect_server" in needs:
                 item.add_marker(pytest.mark.xdist_group("prefect"))
             elif "engine" in needs:
                 item.add_marker(pytest.mark.xdist_group("docker"))
+            elif "sandbox" in needs:
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a test without its group, so that what failed is found again where nothing runs in parallel."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        report.nodeid = re.sub(r"@\w+$", "", report.nodeid)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run in parallel where groups are not kept together: tests would meet each other's changes."""
+    if "PYTEST_XDIST_WORKER" in os.environ and session.config.getoption("loadgroup", default=False):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError("this pytest-xdist does not keep groups together with this pytest")
 
 
 @pytest.fixture(autouse=True)

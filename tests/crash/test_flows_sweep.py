@@ -26,7 +26,7 @@ from tests.crash.sweep import forkserver, run, survive
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
 
-pytestmark = [pytest.mark.crash, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("sandbox")]
+pytestmark = [pytest.mark.crash, pytest.mark.real, pytest.mark.slow]
 
 ALL = bool(os.getenv("BACKSTOP_SWEEP"))
 SAMPLE = {"direct": 4}

@@ -38,7 +38,7 @@ from tests.webhooks.github_rig import PREPROD, job, signed
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
-    pytest.mark.xdist_group("sandbox"),
+    pytest.mark.xdist_group("alarm_routes"),
     pytest.mark.timeout(720),
 ]
 

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.ui,
     pytest.mark.real,
     pytest.mark.slow,
-    pytest.mark.xdist_group("sandbox"),
+    pytest.mark.xdist_group("ui"),
     pytest.mark.timeout(600),
 ]
 
