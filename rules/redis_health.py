@@ -16,6 +16,7 @@ _FATAL = re.compile(
     r"RDB CRC error|Bad file format|Wrong signature|Can't handle RDB format|Short read or OOM loading|"
     r"Fatal error loading the DB|Unexpected EOF reading RDB|Internal error in RDB|Terminating server after rdb file|"
     r"Bad file format reading the append only file|Unrecoverable error reading the append only file|"
+    r"FATAL AOF MANIFEST|Invalid AOF manifest|AOF file \S+ (?:doesn't|does not) exist|can't open the append log|"
     r"Error reading the RDB preamble|crashed by signal|Unknown RDB encoding type|Guru Meditation",
     re.IGNORECASE,
 )

@@ -153,5 +153,12 @@ PRACTICES: tuple[Practice, ...] = (
         environment="masking",
         parameters={"start_again": "true"},
     ),
+    Practice(
+        scenario="redis-corruption",
+        rung="restore",
+        faults=("redis-data-lost",),
+        environment="masking",
+        break_glass=True,
+    ),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

@@ -11,6 +11,7 @@ from docker import errors
 from rules.errors import RecoveryRefused
 from sandbox.stack import composing, port_holder
 from sandbox.stack.compose_file import LABEL
+from sandbox.stack.data_breaking import crash_over_data, lose_data, refuse_to_save
 from sandbox.stack.stack import DockerStack
 
 if TYPE_CHECKING:
@@ -135,6 +136,18 @@ STACK_FAULTS: dict[str, tuple[str, Break]] = {
     "spoiled-mount": (
         "The front's configuration file has become a folder, and it cannot start; in masking.",
         spoil_mount,
+    ),
+    "redis-data-lost": (
+        "Most of the mappings in Redis are deleted, and one is a list; in masking.",
+        lose_data,
+    ),
+    "redis-crash-loop": (
+        "Redis cannot read its data, and ends at every start; in masking.",
+        crash_over_data,
+    ),
+    "redis-cannot-save": (
+        "Redis may not write to its folder, and refuses every write; its data is whole; in masking.",
+        refuse_to_save,
     ),
 }
 """Description and act of each, by name."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 SWEPT_HERE = {"record-release", "escalate"}
-BESIDE = {"backup", "backup-retention", "preflight", "redis-corruption", "restore-test"}
-"""In `test_backup_sweep`, `test_retention_sweep`, `test_preflight_sweep` and `test_redis_sweep`."""
+BESIDE = {"backup", "backup-retention", "preflight", "restore-test"}
+"""In `test_backup_sweep`, `test_retention_sweep`, `test_preflight_sweep` and `test_restore_test_sweep`."""
 ESCALATION = {
     "levels": [
         {

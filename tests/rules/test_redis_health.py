@@ -52,6 +52,14 @@ def test_the_canary_is_a_check_of_its_own() -> None:
             ["1:M 28 Nov 2026 # Internal error in RDB reading offset 9", "1:M * Ready"],
             "Internal error in RDB",
         ),
+        (
+            [
+                "*** FATAL AOF MANIFEST FILE ERROR ***",
+                "Reading the manifest file, at line 1",
+                ">>> 'no data'",
+            ],
+            "*** FATAL AOF MANIFEST",
+        ),
         (["1:M 28 Nov 2026 * Ready to accept connections"], ""),
         ([], ""),
     ],
