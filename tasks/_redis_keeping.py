@@ -24,10 +24,12 @@ def stop_and_keep(
     """Stop Redis and keep what it has, unless a run before this one did just that; the folder's name."""
     client, identity = environment.docker_stack.host.client(), str(container["Id"])
     place, number = RedisFolder(client, identity, settings), 1
-    while place.kept(kept_folder(mark.incident, number)):
-        number += 1
-    if not runs(container) and number > 1:
-        return kept_folder(mark.incident, number - 1)  # it has not run since that was kept
+    last: KeptData | None = None
+    while found := place.kept(kept_folder(mark.incident, number)):
+        last, number = found, number + 1
+    not_put = last is not None and last.backup == mark.backup and place.restored() != mark
+    if not_put and not runs(container):
+        return kept_folder(mark.incident, number - 1)  # a run died right after it: it has not run since
     folder = kept_folder(mark.incident, number)
     note = KeptData(incident=mark.incident, backup=mark.backup, kept_at=now(), files=())
     memory = _memory(environment, container, place, f"{folder}-on-disk", note, scratch)

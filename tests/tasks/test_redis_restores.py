@@ -186,6 +186,26 @@ def die_at(patched: pytest.MonkeyPatch, moment: str) -> None:
         patched.setattr(RedisFolder, moment, die)
 
 
+def test_another_backup_keeps_what_the_first_one_left(lone: LoneRedis, acting: Case) -> None:
+    """Within one incident too, and where somebody stopped Redis in between: what was written since is not lost."""
+    first = fill(lone)
+    with lone.redis() as redis:
+        redis.set("aws_masker:map:9000", "second")
+    second = take_backup.fn(lone.environment, MANUAL)
+    spoil(lone)
+    restore_redis_data.fn(lone.environment, second.id)
+    with lone.redis() as redis:
+        redis.set("written-since-the-first", "1")
+    lone.container.stop(timeout=5)
+
+    restore_redis_data.fn(lone.environment, first.id)
+
+    assert told(lone) == {"keys": KEYS, "sample": "7", "since": None}
+    kept_then = kept(lone, acting, 2)
+    folder = kept_folder(acting.incident_id, 2)
+    assert any(b"written-since-the-first" in content(lone, f"{folder}/{name}") for name in kept_then.files)
+
+
 def test_a_redis_that_crashes_over_its_data_is_restored(lone: LoneRedis, acting: Case) -> None:
     """Garbage where its append-only file begins: it is restarted again and again, until the backup is there."""
     made = fill(lone)
