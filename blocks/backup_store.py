@@ -38,7 +38,7 @@ class BackupStore(StrictBlock):
     seal: SecretReference | None = Field(
         default=None,
         title="Key",
-        description="Where the key is kept that seals configurations and container states: 32 bytes in base64.",
+        description="Where the key is kept that seals backups: 32 bytes in base64.",
     )
     plain: bool = Field(
         default=False,

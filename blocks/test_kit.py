@@ -35,7 +35,7 @@ class CopyStore(Frozen):
         default="backstop/copies", title="Key prefix in the bucket"
     )
     key: SecretReference = Field(
-        title="Key", description="Where the Fernet key is kept that copies are encrypted with."
+        title="Key", description="Where the key is kept that seals copies: 32 bytes in base64."
     )
 
     @model_validator(mode="after")

@@ -20,9 +20,7 @@ CONFIGURATION, STATE, MOUNTED, DATA = (
     "mounted-files.tar",
     "redis.rdb",
 )
-"""The files of a backup."""
-SEALED = (CONFIGURATION, STATE, MOUNTED)
-"""They hold secrets: passwords are in the configuration, and in every container's environment."""
+"""The files of a backup. All are sealed: they hold passwords, and what was masked in the data."""
 MANIFEST = "manifest.json"
 """Written last: without it there is no backup."""
 

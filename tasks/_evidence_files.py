@@ -1,9 +1,8 @@
-"""A folder as one encrypted file: a tar, cut into pieces that are each encrypted, numbered, and end with a mark."""
+"""A folder as one sealed file: a tar."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
 import tarfile
@@ -12,13 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from cryptography.fernet import Fernet, InvalidToken
-
 from rules.errors import StepFailed
 from tasks._scan_files import files_of
+from tasks._seals import PIECE, Seal
 
-_PIECE = 4 << 20
-_END = b"end"
+_NAME = "evidence"
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -37,14 +34,14 @@ def contents(folder: Path) -> dict[str, str]:
     return found
 
 
-def seal(folder: Path, out: IO[bytes], cipher: Fernet) -> dict[str, str]:
+def pack(folder: Path, out: IO[bytes], seal: Seal, run_id: str) -> dict[str, str]:
     """Write a folder, encrypted; what was written, by name.
 
     The hashes are of the bytes that went into the file, not of what is on the disk afterwards.
     """
     written: dict[str, str] = {}
-    sealed = _Sealed(out, cipher)
-    with tarfile.open(fileobj=cast("IO[bytes]", sealed), mode="w|", bufsize=_PIECE) as archive:
+    sealed = seal.closing(out, run_id, _NAME)
+    with tarfile.open(fileobj=cast("IO[bytes]", sealed), mode="w|", bufsize=PIECE) as archive:
         for name, stream in files_of(folder, lambda _name, _reason: None):
             seen = os.fstat(stream.fileno())
             info = tarfile.TarInfo(name)
@@ -65,26 +62,26 @@ def seal(folder: Path, out: IO[bytes], cipher: Fernet) -> dict[str, str]:
 
 
 @contextmanager
-def unsealed(source: IO[bytes], cipher: Fernet) -> Iterator[tarfile.TarFile]:
+def unsealed(source: IO[bytes], seal: Seal, run_id: str) -> Iterator[tarfile.TarFile]:
     """A sealed folder, to be read once from its beginning to its end.
 
     Raises:
         StepFailed: the key is another, or the file is cut or changed.
     """
-    plain = io.BufferedReader(_Opened(source, cipher), _PIECE)
+    plain = seal.opening(source, run_id, _NAME)
     try:
         with tarfile.open(fileobj=plain, mode="r|") as archive:
             yield archive
     except tarfile.TarError as error:
         raise StepFailed(f"The evidence cannot be read: {type(error).__name__}.") from error
-    while plain.read(_PIECE):
+    while plain.read(PIECE):
         """To the end mark: a cut file is no evidence."""
 
 
-def sealed_contents(source: IO[bytes], cipher: Fernet) -> dict[str, str]:
+def sealed_contents(source: IO[bytes], seal: Seal, run_id: str) -> dict[str, str]:
     """What `contents` said of the folder that was sealed."""
     found: dict[str, str] = {}
-    with unsealed(source, cipher) as archive:
+    with unsealed(source, seal, run_id) as archive:
         for info in archive:
             inside = archive.extractfile(info) if info.isreg() else None
             if inside is None:
@@ -107,57 +104,3 @@ class _Hashed:
         chunk = self._stream.read(size)
         self.digest.update(chunk)
         return chunk
-
-
-class _Sealed:
-    """Takes plain bytes, writes a line of ciphertext for each piece."""
-
-    def __init__(self, out: IO[bytes], cipher: Fernet) -> None:
-        self._out, self._cipher, self._number, self._left = out, cipher, 0, b""
-
-    def write(self, data: bytes) -> int:
-        self._left += data
-        while len(self._left) >= _PIECE:
-            self._piece(self._left[:_PIECE])
-            self._left = self._left[_PIECE:]
-        return len(data)
-
-    def finish(self) -> None:
-        self._piece(self._left)
-        self._out.write(self._cipher.encrypt(_END + self._number.to_bytes(8)) + b"\n")
-
-    def _piece(self, data: bytes) -> None:
-        self._out.write(self._cipher.encrypt(self._number.to_bytes(8) + data) + b"\n")
-        self._number += 1
-
-
-class _Opened(io.RawIOBase):
-    """The plain bytes of a sealed file."""
-
-    def __init__(self, source: IO[bytes], cipher: Fernet) -> None:
-        self._source, self._cipher, self._number, self._left, self._ended = source, cipher, 0, b"", False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # io's own type is wider
-        while not self._left and not self._ended:
-            self._next()
-        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _next(self) -> None:
-        try:
-            piece = self._cipher.decrypt(self._source.readline().rstrip(b"\n"))
-        except InvalidToken:
-            raise StepFailed(
-                "The evidence is cut or changed, or its key is another.",
-                hint="Give back the key that it was encrypted with.",
-            ) from None
-        if piece == _END + self._number.to_bytes(8):
-            self._ended = True
-        elif piece[:8] == self._number.to_bytes(8):
-            self._left, self._number = piece[8:], self._number + 1
-        else:
-            raise StepFailed("The pieces of the evidence are not in their order.", hint="It was changed.")

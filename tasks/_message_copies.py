@@ -6,13 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryptography.fernet import InvalidToken
-
 from blocks.aws_errors import translated
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.values import Frozen
-from tasks._copy_cipher import cipher_of
+from tasks._seal_keys import copies_seal
 from tasks._whole_files import whole_file
 
 _SUFFIX = ".messages"
@@ -49,7 +47,7 @@ class Copies:
 
     def __init__(self, environment: Environment, run_id: str) -> None:
         store = environment.test_kit.copies
-        self._cipher = cipher_of(environment)
+        self._seal, self._run = copies_seal(environment), run_id
         self._folder: _Directory | _Bucket = (
             _Directory(Path(store.directory).expanduser() / environment.name / run_id)
             if store.directory
@@ -63,7 +61,8 @@ class Copies:
             return
         name = hashlib.sha256("\n".join(message.id for message in found).encode()).hexdigest()[:32]
         text = "\n".join(message.model_dump_json() for message in found)
-        self._folder.write(f"{name}{_SUFFIX}", self._cipher.encrypt(text.encode()))
+        kept = f"{name}{_SUFFIX}"
+        self._folder.write(kept, self._seal.close(text.encode(), self._run, kept))
 
     def all(self) -> dict[str, Copy]:
         """Every kept message by its id, in the order in which they were sent.
@@ -78,13 +77,7 @@ class Copies:
         """One copy. A copy is never changed: what this process has read it need not read again."""
         place = (str(self._folder), name)
         if place not in _read:
-            try:
-                lines = self._cipher.decrypt(self._folder.read(name)).decode().splitlines()
-            except InvalidToken:
-                raise StepFailed(
-                    f"The copy {name} cannot be read with the key in hand.",
-                    hint="The key was changed since: give back the one that it was encrypted with.",
-                ) from None
+            lines = self._seal.open(self._folder.read(name), self._run, name).decode().splitlines()
             _read[place] = tuple(Copy.model_validate_json(line) for line in lines)
         return _read[place]
 

@@ -10,6 +10,7 @@ from ledger.cases import now
 from rules.errors import TransientFailure
 from rules.redis_restores import KeptData, Mark, kept_folder
 from rules.redis_settings import RedisSettings
+from tasks._backup_files import written
 from tasks._redis_folder import RedisFolder
 from tasks._redis_saves import SaveRefused, save
 from tasks._redis_starts import runs, stop
@@ -57,7 +58,8 @@ def _memory(
     except SaveRefused as refused:
         say(f"Redis cannot save, so its data is streamed: {refused.message}")
         target = scratch / "memory.rdb"
-        streamed(environment, environment.docker_stack.host.client(), container, target)
+        with written("keep Redis's data", scratch), target.open("wb") as out:
+            streamed(environment, environment.docker_stack.host.client(), container, out)
         return target
     except TransientFailure as silent:
         say(f"What only its memory held could not be saved: {silent.message}")

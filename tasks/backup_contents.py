@@ -6,6 +6,7 @@ What cannot be trusted is refused as a whole, with one clear error.
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from rules.backups import CONFIGURATION, DATA, MOUNTED, STATE, BackupFile, Backu
 from rules.errors import RecoveryRefused
 from rules.stack_descriptions import parse
 from rules.stack_states import StackState
-from tasks._seals import HEAD, Seal, seal_of
+from tasks._backup_files import written
+from tasks._seal_keys import seal_of
+from tasks._seals import PIECE, Seal
 from tasks._whole_files import sha256_of
 from tasks.backup_stores import Store, store_of
 from tasks.kinds import in_parallel, probe
@@ -99,12 +102,19 @@ def manifest_of(environment: Environment, backup: str) -> BackupManifest:
 
 
 def fetch_data(environment: Environment, manifest: BackupManifest, target: Path) -> None:
-    """Fetch a backup's data file, checked against its manifest.
+    """Fetch a backup's data file, checked against its manifest, and open its seal.
 
     Raises:
         RecoveryRefused: the backup has no data, or it was changed: `target` is not to be used.
     """
-    _fetched(store_of(environment), manifest, DATA, target)
+    seal, kept = seal_of(environment), target.with_name(f"{target.name}.kept")
+    try:
+        _fetched(store_of(environment), manifest, DATA, kept)
+        _same_key(seal, manifest)
+        with written(f"open {DATA}", target.parent), kept.open("rb") as source, target.open("wb") as out:
+            shutil.copyfileobj(seal.opening(source, manifest.id, DATA), out, PIECE)
+    finally:
+        kept.unlink(missing_ok=True)
 
 
 def _fetched(store: Store, manifest: BackupManifest, name: str, target: Path) -> BackupFile:
@@ -131,18 +141,16 @@ def _opened(store: Store, seal: Seal, manifest: BackupManifest, name: str, folde
     promised = _fetched(store, manifest, name, folder / name)
     if promised.size > _LARGEST:
         raise RecoveryRefused(f"{name} of the backup {manifest.id} is too large: {promised.size} bytes.")
+    _same_key(seal, manifest)
+    return seal.open((folder / name).read_bytes(), manifest.id, name)
+
+
+def _same_key(seal: Seal, manifest: BackupManifest) -> None:
     if manifest.seal and seal.fingerprint and manifest.seal != seal.fingerprint:
         raise RecoveryRefused(
             f"The backup {manifest.id} was sealed with the key {manifest.seal}, and `seal` is {seal.fingerprint}.",
             hint="Give the backup store the key the backup was made with.",
         )
-    kept = (folder / name).read_bytes()
-    if seal.fingerprint and not kept.startswith(HEAD):
-        raise RecoveryRefused(
-            f"{name} of the backup {manifest.id} is not sealed, and the store has a key: anybody may have written it.",
-            hint="To use it all the same, take `seal` away and say `plain: true` for as long as that takes.",
-        )
-    return seal.open(kept, manifest.id, name)
 
 
 def _mounted(content: bytes, state: StackState, backup: str) -> tuple[MountedFile, ...]:

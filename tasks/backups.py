@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from datetime import UTC, datetime
@@ -13,11 +12,8 @@ from typing import Any, Literal
 from blocks.environment import Environment
 from rules.backups import (
     CONFIGURATION,
-    DATA,
     MOUNTED,
-    SEALED,
     STATE,
-    BackupFile,
     BackupKind,
     BackupManifest,
     DataFacts,
@@ -28,9 +24,9 @@ from rules.redaction import redact
 from rules.redis_health import KeyCounts
 from rules.redis_settings import from_files
 from rules.values import Frozen
-from tasks._backup_files import written
+from tasks._kept_files import Shelf
 from tasks._recovery_watch import refuse_during_recovery
-from tasks._seals import Seal, seal_of
+from tasks._seal_keys import seal_of
 from tasks.backup_stores import store_of
 from tasks.containers import service_of
 from tasks.kinds import in_parallel, probe, say
@@ -76,14 +72,15 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
     with store.stage() as folder:
         state = state_of(environment)
         whole, containers = occasion.whole, state["containers"]
+        shelf = Shelf(folder, seal, backup)
         kept = [
-            _kept(folder, seal, backup, CONFIGURATION, _configuration(environment, whole=whole)),
-            _kept(folder, seal, backup, STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
-            _kept(folder, seal, backup, MOUNTED, mounted_files(environment, containers, whole=whole)),
+            shelf.put(CONFIGURATION, _configuration(environment, whole=whole)),
+            shelf.put(STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
+            shelf.put(MOUNTED, mounted_files(environment, containers, whole=whole)),
         ]
-        found = _data(environment, containers, folder / DATA, backup, whole=whole)
+        found = _data(environment, containers, shelf, whole=whole)
         if found:
-            kept.append(BackupFile(name=DATA, size=found[0].size, sha256=found[0].sha256))
+            kept.append(found[0].file)
         manifest = BackupManifest(
             id=backup,
             environment=environment.name,
@@ -126,7 +123,7 @@ def read_backups(environment: Environment, most: int = 20) -> list[BackupManifes
 
 
 def _data(
-    environment: Environment, containers: list[dict[str, Any]], target: Path, backup: str, *, whole: bool
+    environment: Environment, containers: list[dict[str, Any]], shelf: Shelf, *, whole: bool
 ) -> tuple[Dump, KeyCounts] | None:
     """Redis's data in a file, and its keys counted; None where it gives none out and what can be had will do."""
     if not whole:
@@ -135,11 +132,11 @@ def _data(
             say(f"The backup has no data: {look.reason or 'Redis is loading'}")
             return None
         redis = _redis_container(environment, containers)
-        return dump(environment, redis, target, backup), KeyCounts(total=look.key_count, by_prefix={})
+        return dump(environment, redis, shelf), KeyCounts(total=look.key_count, by_prefix={})
     redis = _redis_container(environment, containers)
     data, counts = in_parallel(
         [
-            lambda: dump(environment, redis, target, backup),
+            lambda: dump(environment, redis, shelf),
             lambda: count_keys.fn(environment),
         ]
     )
@@ -184,12 +181,3 @@ def _configuration(environment: Environment, *, whole: bool) -> bytes:
             f"The configuration {path} cannot be read: {error.strerror or type(error).__name__}.",
             hint="Correct `config_file` in the environment's file.",
         ) from error
-
-
-def _kept(folder: Path, seal: Seal, backup: str, name: str, content: bytes) -> BackupFile:
-    """Write one small file of a backup, sealed where it holds secrets."""
-    kept = seal.close(content, backup, name) if name in SEALED else content
-    with written(f"keep {name}", folder):
-        (folder / name).write_bytes(kept)
-    sealed = name in SEALED and bool(seal.fingerprint)
-    return BackupFile(name=name, size=len(kept), sha256=hashlib.sha256(kept).hexdigest(), sealed=sealed)

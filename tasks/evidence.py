@@ -16,12 +16,12 @@ from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.secret_spans import PERSONAL
 from rules.values import Frozen
-from tasks._copy_cipher import cipher_of
-from tasks._evidence_files import contents, seal, sealed_contents, unsealed
+from tasks._evidence_files import contents, pack, sealed_contents, unsealed
 from tasks._run_folders import run_folder
 from tasks._scan_containers import Budget, parts
 from tasks._scan_engine import fastest
 from tasks._scan_stream import scan_stream
+from tasks._seal_keys import copies_seal
 from tasks._whole_files import whole_file
 from tasks.kinds import action, probe
 
@@ -52,14 +52,14 @@ def preserve_evidence(environment: Environment, run_id: str) -> Effect:
     subject, kept = f"evidence of {run_id}", evidence_of(environment, run_id)
     if kept and not (Path(environment.test_kit.artifacts).expanduser() / run_id).exists():
         return Effect(subject=subject, changed=False, after=kept.told, detail="the artifacts are deleted")
-    folder, cipher = run_folder(environment, run_id), cipher_of(environment)
+    folder, seal = run_folder(environment, run_id), copies_seal(environment)
     if kept and kept.files == contents(folder):
         return Effect(subject=subject, changed=False, after=kept.told)
     private = settings().home / "evidence"
     private.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryFile(dir=private) as draft:
         try:
-            written = seal(folder, cast("IO[bytes]", draft), cipher)
+            written = pack(folder, cast("IO[bytes]", draft), seal, run_id)
         except OSError as error:
             raise StepFailed(f"The artifacts of {run_id} cannot all be read: {error}.") from error
         draft.seek(0)
@@ -116,7 +116,7 @@ def evidence_of(environment: Environment, run_id: str) -> Evidence | None:
     with _got(environment, run_id) as source:
         if source is None:
             return None
-        return Evidence(files=sealed_contents(source, cipher_of(environment)))
+        return Evidence(files=sealed_contents(source, copies_seal(environment), run_id))
 
 
 def take_out(environment: Environment, run_id: str, to: Path) -> None:
@@ -129,7 +129,7 @@ def take_out(environment: Environment, run_id: str, to: Path) -> None:
         if source is None:
             raise StepFailed(f"There is no evidence of {run_id}.", hint="Look where copies are kept.")
         to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with unsealed(source, cipher_of(environment)) as archive:
+        with unsealed(source, copies_seal(environment), run_id) as archive:
             archive.extractall(to, (info for info in archive if info.isreg()), filter="data")
 
 
@@ -145,7 +145,7 @@ def exposed_values(environment: Environment, run_id: str, *, personal: bool) -> 
     with _got(environment, run_id) as source:
         if source is None:
             raise StepFailed(f"There is no evidence of {run_id}.", hint="Look where copies are kept.")
-        with unsealed(source, cipher_of(environment)) as archive:
+        with unsealed(source, copies_seal(environment), run_id) as archive:
             for info in archive:
                 inside = cast("BinaryIO | None", archive.extractfile(info) if info.isreg() else None)
                 for part in parts(inside, Budget.of(info.size), _say_nothing, info.name) if inside else ():

@@ -6,18 +6,19 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks.docker_errors import translated as docker_translated
 from blocks.environment import Environment
 from blocks.redis_errors import translated
+from rules.backups import DATA, BackupFile
 from rules.errors import StepFailed, TransientFailure
 from rules.redis_settings import RedisSettings
-from tasks._backup_files import written
 from tasks._container_files import archived
+from tasks._kept_files import Shelf
 from tasks._redis_saves import SaveRefused, persistence, save
 from tasks._redis_settings import settings_of
+from tasks._seals import Sink
 from tasks.kinds import say
 from tasks.redis_data import OWN_PREFIX, connection
 
@@ -39,8 +40,7 @@ class Dump:
     """Redis's data in a file."""
 
     settings: RedisSettings
-    size: int
-    sha256: str
+    file: BackupFile
     key_count: int | None
     """What the file holds, by Redis's own reader; None: it could not be asked."""
     canary: str
@@ -49,7 +49,7 @@ class Dump:
     """By its own save; else it was streamed as to a replica."""
 
 
-def dump(environment: Environment, container: dict[str, Any], target: Path, backup: str) -> Dump:
+def dump(environment: Environment, container: dict[str, Any], shelf: Shelf) -> Dump:
     """Redis's data as of now, in a file.
 
     It saves in the background and the file is copied out; where it cannot save, it streams its data as to a replica.
@@ -57,8 +57,7 @@ def dump(environment: Environment, container: dict[str, Any], target: Path, back
     Args:
         environment: Whose Redis.
         container: The inspect of its container.
-        target: The file to write.
-        backup: The backup's name: its canary is left in the data.
+        shelf: The backup it is for, whose canary is left in the data.
 
     Raises:
         TransientFailure: Redis or the engine does not answer, or another save never ends.
@@ -67,14 +66,15 @@ def dump(environment: Environment, container: dict[str, Any], target: Path, back
     client = environment.docker_stack.host.client()
     with connection(environment, timeout_seconds=30) as redis:
         settings = settings_of(redis, client, container)
-        canary = _leave_canary(redis, backup)
+        canary = _leave_canary(redis, shelf.backup)
         try:
-            size, sha256, keys = _saved(redis, client, container, settings, target)
+            file, keys = _saved(redis, client, container, settings, shelf)
         except SaveRefused as error:
             say(f"Redis cannot save, so its data is streamed: {error.message}")
-            size, sha256 = streamed(environment, client, container, target)
-            return Dump(settings, size, sha256, None, canary, saved=False)
-    return Dump(settings, size, sha256, keys, canary, saved=True)
+            with shelf.writing(DATA) as out:
+                streamed(environment, client, container, out)
+            return Dump(settings, out.file, None, canary, saved=False)
+    return Dump(settings, file, keys, canary, saved=True)
 
 
 def _leave_canary(redis: Redis, backup: str) -> str:
@@ -95,36 +95,30 @@ def _leave_canary(redis: Redis, backup: str) -> str:
 
 
 def _saved(
-    redis: Redis, client: DockerClient, container: dict[str, Any], settings: RedisSettings, target: Path
-) -> tuple[int, str, int | None]:
+    redis: Redis, client: DockerClient, container: dict[str, Any], settings: RedisSettings, shelf: Shelf
+) -> tuple[BackupFile, int | None]:
     """Save, copy out and count one and the same file: a save by the clock may replace it in between."""
     for _ in range(_TRIES):
         saves = save(redis)
-        size, sha256 = _copied(client, container["Id"], settings.data_path, target)
+        file = _copied(client, container["Id"], settings.data_path, shelf)
         keys = _keys_in(client, container["Id"], settings.data_path)
         if persistence(redis)["rdb_saves"] == saves:
-            return size, sha256, keys
+            return file, keys
     raise TransientFailure(
         "Redis wrote its data file anew while it was copied, time and again.", hint="It is tried again."
     )
 
 
-def _copied(client: DockerClient, container: str, path: str, target: Path) -> tuple[int, str]:
-    """Copy a file out of a container, in pieces; its size and hash."""
-    digest, size = hashlib.sha256(), 0
-    with (
-        archived(client, container, path) as tar,
-        written(f"keep {path}", target.parent),
-        target.open("wb") as file,
-    ):
+def _copied(client: DockerClient, container: str, path: str, shelf: Shelf) -> BackupFile:
+    """Copy a file out of a container, in pieces."""
+    with archived(client, container, path) as tar, shelf.writing(DATA) as out:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
             while content and (piece := content.read(_PIECE)):
-                digest.update(piece)
-                size += file.write(piece)
-    if not size:
+                out.write(piece)
+    if not out.plain_size:
         raise StepFailed(f"{path} in Redis's container is no file.", hint="Where does it keep its data?")
-    return size, digest.hexdigest()
+    return out.file
 
 
 def _keys_in(client: DockerClient, container: str, path: str) -> int | None:
@@ -146,29 +140,25 @@ def _keys_in(client: DockerClient, container: str, path: str) -> int | None:
     )
 
 
-def streamed(
-    environment: Environment, client: DockerClient, container: dict[str, Any], target: Path
-) -> tuple[int, str]:
+def streamed(environment: Environment, client: DockerClient, container: dict[str, Any], out: Sink) -> None:
     """Take the data as a replica does, with the Redis client in its container; nothing is written there."""
     settings = environment.docker_stack.redis
     secret = settings.password.read(environment.account).get_secret_value() if settings.password else ""
     user = ["--user", settings.username] if settings.username else []
-    digest, size, complaint = hashlib.sha256(), 0, b""
-    with docker_translated("stream Redis's data"), written("keep Redis's data", target.parent):
+    size, complaint = 0, b""
+    with docker_translated("stream Redis's data"):
         run = client.api.exec_create(
             container["Id"],
             ["redis-cli", *user, "--rdb", "-"],
             environment={"REDISCLI_AUTH": secret} if secret else None,
         )
         stream = client.api.exec_start(run["Id"], stream=True, demux=True)
-        with contextlib.closing(stream), target.open("wb") as file:
-            for out, err in stream:
+        with contextlib.closing(stream):
+            for data, err in stream:
                 complaint = (complaint + (err or b""))[-2000:]
-                if out:
-                    digest.update(out)
-                    size += file.write(out)
+                if data:
+                    size += out.write(data)
         code = client.api.exec_inspect(run["Id"])["ExitCode"]
     if code or not size:
         said = " ".join(complaint.decode("utf-8", "replace").split())
         raise StepFailed("Redis neither saves nor streams its data.", hint=f"redis-cli said: {said[-300:]}")
-    return size, digest.hexdigest()

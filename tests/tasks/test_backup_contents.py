@@ -14,7 +14,7 @@ from blocks.environment import Environment
 from rules.backups import CONFIGURATION, DATA, MANIFEST, MOUNTED, STATE, BackupKind, BackupManifest
 from rules.errors import RecoveryRefused
 from sandbox.stack.stack import DockerStack
-from tasks._seals import seal_of
+from tasks._seal_keys import seal_of
 from tasks.backup_contents import fetch_data, read_backup
 from tasks.backups import Occasion, take_backup
 from tasks.stack_states import SOURCE
@@ -81,7 +81,9 @@ def test_what_was_backed_up_is_read_again(
     assert found.state.of("kong")[0].needs == {"redis": "service_healthy", "app": "service_healthy"}
     assert [each.ours for each in found.state.networks] == [True]
     assert docker_stack.password not in repr(found)
-    assert (tmp_path / "data").read_bytes() == (folder_of(environment, made.id) / DATA).read_bytes()
+    sealed = (folder_of(environment, made.id) / DATA).read_bytes()
+    assert (tmp_path / "data").read_bytes() == seal_of(environment).open(sealed, made.id, DATA)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["data"]
 
 
 def cut(content: bytes) -> bytes:

@@ -25,7 +25,7 @@ from ledger.holders import this_process
 from rules.backups import CONFIGURATION, DATA, MANIFEST, MOUNTED, STATE, BackupKind, BackupManifest
 from rules.errors import LeaseHeld, RecoveryRefused, StepFailed
 from sandbox.stack.stack import DockerStack, wait_for
-from tasks._seals import seal_of
+from tasks._seal_keys import seal_of
 from tasks.backup_stores import store_of
 from tasks.backups import Occasion, read_backups, take_backup
 from tasks.redis_data import look_at_redis
@@ -81,7 +81,10 @@ def test_a_backup_holds_what_was_there(
     assert made.redis.append_only
     assert made.redis.renamed == ("CONFIG", "DEBUG", "FLUSHALL")
     assert fresh_stack.redis().hget(CANARY, made.id) == made.data.canary_value
-    assert loaded(fresh_stack, folder_of(masking) / made.id / DATA, made) == (2001, made.data.canary_value)
+    data = tmp_path / "data"
+    data.write_bytes(opened(masking, made, DATA, tmp_path))
+    assert loaded(fresh_stack, data, made) == (2001, made.data.canary_value)
+    assert all(file.sealed for file in made.files)
 
 
 def loaded(stack: DockerStack, data: Path, made: BackupManifest) -> tuple[int, str]:
@@ -167,7 +170,7 @@ def test_two_at_once_are_two(masking: Environment, fresh_stack: DockerStack) -> 
 
 
 def test_a_redis_that_cannot_save_gives_its_data_out_all_the_same(
-    masking: Environment, fresh_stack: DockerStack
+    masking: Environment, fresh_stack: DockerStack, tmp_path: Path
 ) -> None:
     """Where the background save fails, the data is streamed as to a replica, and the manifest says so."""
     fresh_stack.fill(500)
@@ -177,7 +180,7 @@ def test_a_redis_that_cannot_save_gives_its_data_out_all_the_same(
 
     assert made.data.written_by == "replication"
     assert made.data.key_count == 500
-    assert (folder_of(masking) / made.id / DATA).read_bytes()[:5] == b"REDIS"
+    assert opened(masking, made, DATA, tmp_path)[:5] == b"REDIS"
 
 
 def test_a_stopped_redis_is_no_backup(masking: Environment, fresh_stack: DockerStack) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import uuid
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from blocks.environment import Environment
 from blocks.test_kit import CopyStore
@@ -14,19 +15,19 @@ from ledger.cases import Case
 from rules.errors import StepFailed
 from sandbox.test_kit.place import KitPlace
 from sandbox.world import Sandbox
-from tasks import _evidence_files
+from tasks import _seals
 from tasks.evidence import delete_artifacts, exposed_values, kept_evidence, preserve_evidence, take_out
 from tasks.kit_redaction import redact_names
 from tests.flows.kit_world import KitWorld
 
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLE"
-RUN = "run-1"
+RUN, PIECE = "run-1", 4096
 
 
 @pytest.fixture
 def run(qa: KitPlace, qa_sandbox: Sandbox, acting: Case, monkeypatch: pytest.MonkeyPatch) -> KitWorld:
     """Qa with a run's folder: two files, the larger of several pieces, and a link."""
-    monkeypatch.setattr(_evidence_files, "_PIECE", 4096)
+    monkeypatch.setattr(_seals, "PIECE", PIECE)
     folder = qa.artifacts / RUN
     (folder / "deep").mkdir(parents=True)
     (folder / "spans.jsonl").write_text(f'{{"key": "{KEY_ID}"}}\n' * 1000)
@@ -85,15 +86,17 @@ def test_damaged_evidence_is_no_evidence(run: KitWorld, harm: str) -> None:
     """Cut, changed, put in another order, or with another key: nothing is deleted on its word."""
     preserve_evidence.fn(run.environment, RUN)
     [path] = run.place.copies.rglob("*.evidence")
-    lines = path.read_bytes().splitlines(keepends=True)
+    kept = path.read_bytes()
+    start, size = len(_seals.HEAD) + 16, PIECE + 16
+    first, second, rest = kept[start:][:size], kept[start + size :][:size], kept[start + 2 * size :]
     if harm == "cut":
-        path.write_bytes(b"".join(lines[:-1]))
+        path.write_bytes(kept[: start + 2 * size])
     elif harm == "changed":
-        path.write_bytes(b"".join([b"gAAAA" + lines[0][6:], *lines[1:]]))
+        path.write_bytes(kept[:start] + bytes([first[0] ^ 1]) + first[1:] + second + rest)
     elif harm == "swapped":
-        path.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+        path.write_bytes(kept[:start] + second + first + rest)
     else:
-        run.place.copies_key.write_bytes(Fernet.generate_key())
+        run.place.copies_key.write_bytes(base64.b64encode(os.urandom(32)))
 
     with pytest.raises(StepFailed):
         kept_evidence.fn(run.environment, RUN)
