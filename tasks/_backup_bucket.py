@@ -6,7 +6,6 @@ delete every version, the manifest's first: what has a mark and no manifest is h
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import tempfile
 from collections.abc import Iterator
@@ -48,13 +47,7 @@ class BucketStore:
             if self._objects.exists(self._key(manifest.id, MANIFEST)):
                 raise StepFailed(f"There is a backup {manifest.id} already.")
             for file in manifest.files:
-                with (folder / file.name).open("rb") as content:
-                    self._objects.s3.put_object(
-                        Bucket=self.bucket,
-                        Key=self._key(manifest.id, file.name),
-                        Body=content,
-                        ChecksumSHA256=base64.b64encode(bytes.fromhex(file.sha256)).decode(),
-                    )
+                self._objects.upload(self._key(manifest.id, file.name), folder / file.name, file.sha256)
             self._objects.s3.put_object(
                 Bucket=self.bucket,
                 Key=self._key(manifest.id, MANIFEST),
@@ -112,7 +105,8 @@ class BucketStore:
         return True
 
     def finish_deletions(self) -> int:
-        """Delete what has a mark and no manifest."""
+        """Delete what has a mark and no manifest, and the parts of uploads that were killed."""
+        self._objects.end_uploads(f"{self.prefix}/")
         whole, marked = self._listed()
         return sum(self.delete(backup) for backup in marked - whole)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.aws_account import AwsAccount
@@ -12,6 +16,11 @@ from rules.errors import RecoveryRefused, StepFailed
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+LARGE = 64 << 20
+"""Bytes of a file that is uploaded in parts: S3 takes 5 GB at once at most, and a part can be tried again."""
+
+_KILLED = timedelta(days=1)
 
 
 class Objects:
@@ -57,6 +66,31 @@ class Objects:
         """Write a small object; it is there whole or not at all."""
         with translated(f"write {key}"):
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def upload(self, key: str, file: Path, sha256: str) -> None:
+        """Write a file of any size. S3 checks what arrives: a small file's own hash, a large one's part by part.
+
+        When a part fails, those that are there are taken away again.
+        """
+        with translated(f"write {key}"), file.open("rb") as content:
+            if file.stat().st_size <= LARGE:
+                told = base64.b64encode(bytes.fromhex(sha256)).decode()
+                self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ChecksumSHA256=told)
+            else:
+                self.s3.upload_fileobj(content, self.bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"})
+
+    def end_uploads(self, prefix: str) -> None:
+        """Take away the parts of uploads that were killed: what has gone on for a day by S3's own clock."""
+        with translated(f"look for unfinished uploads of {prefix}"):
+            for page in self.s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            ):
+                now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+                for each in page.get("Uploads", []):
+                    if now - each["Initiated"] > _KILLED:
+                        self.s3.abort_multipart_upload(
+                            Bucket=self.bucket, Key=each["Key"], UploadId=each["UploadId"]
+                        )
 
     def erase(self, prefix: str) -> None:
         """Delete every version of every object whose key begins so: a mark of deletion alone would free nothing.

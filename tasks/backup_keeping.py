@@ -141,7 +141,8 @@ def put_away(environment: Environment, backups: Sequence[str], fence: int) -> in
 def delete_for_good(environment: Environment, backups: Sequence[str], fence: int) -> int:
     """Delete backups that are in the trash, and what a killed run left half deleted; how many. It can be repeated.
 
-    Permissions: s3:DeleteObjectVersion, s3:GetObject, s3:ListBucket, s3:ListBucketVersions
+    Permissions: s3:AbortMultipartUpload, s3:DeleteObjectVersion, s3:GetObject, s3:ListBucket,
+    s3:ListBucketMultipartUploads, s3:ListBucketVersions
 
     Raises:
         LeaseHeld: an incident has begun to act.
