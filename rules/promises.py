@@ -51,5 +51,9 @@ PROMISES: dict[str, Promise] = {
     "redis-corruption": Promise(severity=Severity.CRITICAL, seconds=120, situation=Situation.DATA_CORRUPT),
     "stack-rollback": Promise(severity=Severity.CRITICAL, seconds=120, automatic=True),
     "emergency-stop": Promise(severity=Severity.CRITICAL, seconds=60),
+    "gateway-configuration-error": Promise(severity=Severity.HIGH, seconds=120),
+    "network-failure": Promise(severity=Severity.HIGH, seconds=120),
+    "resource-exhaustion": Promise(severity=Severity.HIGH, seconds=120),
+    "container-start-failure": Promise(severity=Severity.HIGH, seconds=120),
     "unreadable-secret": Promise(severity=Severity.HIGH, seconds=300, ours=_NO_ROW),
 }

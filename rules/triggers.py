@@ -36,10 +36,16 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 
 
 class Place(Frozen):
-    """Where an environment's alarms come from: a 12-digit account and a region's code."""
+    """Where an environment's alarms come from: a 12-digit account and a region's code. Both empty: it is in none."""
 
-    account: str = Field(pattern=r"^\d{12}$")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    account: str = Field(default="", pattern=r"^(\d{12})?$")
+    region: str = Field(default="", pattern=r"^([a-z]{2}(-[a-z]+)+-\d)?$")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Place:
+        if bool(self.account) is not bool(self.region):
+            raise ValueError("account and region belong together: give both, or neither")
+        return self
 
 
 class Route(Frozen):
@@ -101,6 +107,11 @@ class AlarmRoutes(Frozen):
                     f"the route for {route.alarm!r} names the environment {route.environment!r}, "
                     f"which is not under `environments` (there: {known})"
                 )
+            if not self.environments[route.environment].account and not route.source:
+                raise ValueError(
+                    f"the route for {route.alarm!r} needs `source`: {route.environment!r} is in no account that could "
+                    "tell whose alarm it is"
+                )
         return self
 
 
@@ -131,7 +142,7 @@ def route(alarm: Alarm, table: AlarmRoutes) -> Routed:
     ):
         if told != wanted:
             return Routed(
-                reason=f"the alarm's {what} is {told or 'not named'}, {fitting.environment} is in {wanted}"
+                reason=f"the alarm's {what} is {told or 'not named'}, {fitting.environment} is in {wanted or 'none'}"
             )
     return Routed(route=fitting)
 

@@ -160,5 +160,16 @@ PRACTICES: tuple[Practice, ...] = (
         environment="masking",
         break_glass=True,
     ),
+    Practice(
+        scenario="gateway-configuration-error",
+        rung="put-files-back",
+        faults=("broken-gateway-file",),
+        environment="masking",
+    ),
+    Practice(scenario="network-failure", rung="reconnect", faults=("lost-network",), environment="masking"),
+    Practice(
+        scenario="resource-exhaustion", rung="update", faults=("starved-gateway",), environment="masking"
+    ),
+    Practice(scenario="container-start-failure", rung="start", faults=("lost-image",), environment="masking"),
 )
 """Every scenario has at least one; a new one is added here and is swept from then on."""

@@ -132,13 +132,15 @@ def _describe(home: Home, stack: DockerStack) -> None:
 
 
 def _back_up(home: Home) -> None:
-    """Make the backup that recoveries return to."""
+    """Make the backup that recoveries return to, and prove it."""
     from deployments.environments import load_environment
     from flows.backup import backup
+    from flows.restore_test import restore_test
     from rules.backups import BackupKind
 
     environment = load_environment(MASKING, home.environments)
     backup.fn(environment, BackupKind.DEPLOY, "the practice stack as it was brought up")
+    restore_test.fn(environment)
 
 
 def _folder(home: Home) -> Path:

@@ -55,6 +55,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def docker_stack(engine: Engine) -> Iterator[DockerStack]:
     """Give a test the session's stack, with the foreign one beside it. Tests that change it use `fresh_stack`."""
+    from sandbox.stack.environment import described
     from sandbox.stack.moment import Moment
     from sandbox.stack.stack import DockerStack
 
@@ -63,6 +64,7 @@ def docker_stack(engine: Engine) -> Iterator[DockerStack]:
         closing.callback(shutil.rmtree, home, ignore_errors=True)
         stack = DockerStack.start(home / "stack", engine.address, foreign=True)
         closing.callback(stack.remove)
+        described(stack)  # writes its secrets, which are part of the moment: a backup's seal has to stay
         Moment(stack).keep()
         yield stack
 

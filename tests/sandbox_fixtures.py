@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from sandbox.stack.engine import Engine
     from sandbox.test_kit.place import KitPlace
     from sandbox.world import Sandbox
 
@@ -35,6 +36,14 @@ def sandbox() -> Iterator[Sandbox]:
     finally:
         box.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def masking_too(sandbox: Sandbox, engine: Engine) -> None:
+    """The sandbox with its Docker stack, the environment `masking`, on the session's engine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine.address)
+        sandbox.stack  # noqa: B018 - asking for it brings it up
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,6 @@ def _container(attributes: dict[str, Any]) -> dict[str, Any]:
         "image": attributes["Image"],
         "named": attributes["Config"]["Image"],
         "state": attributes["State"]["Status"],
-        "health": (attributes["State"].get("Health") or {}).get("Status", ""),
         "limits": {name: host.get(name) for name in LIMITS},
         "made": _sha256(repr(sorted(made.items())).encode()),
         "mounts": sorted(f"{each['Source']}:{each['Destination']}" for each in attributes["Mounts"]),

@@ -16,7 +16,6 @@ from ledger.models import PlanRow, StepRow
 from rules.outcomes import Outcome
 from sandbox import faults
 from sandbox.practice import Practice
-from sandbox.stack_organ import MASKING
 from tests.crash import ledger_ends
 from tests.crash.sweep import Start, recovered
 from tests.practising import given, seen
@@ -47,8 +46,6 @@ class PracticeWorld:
     def __init__(self, sandbox: Sandbox, practice: Practice, home: Path, proven: Path) -> None:
         self.sandbox, self.practice, self.home, self._proven = sandbox, practice, home, proven
         sandbox.reset()
-        if practice.environment == MASKING:
-            sandbox.stack  # noqa: B018 - brought up before anything is kept
         self._moment = f"{practice.scenario}-{practice.rung}"
         # What AWS holds is kept; what is broken on this machine is repaired by every reset, and broken anew.
         first, *self._others = practice.faults

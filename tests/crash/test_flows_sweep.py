@@ -69,11 +69,10 @@ def test_a_death_at_any_boundary_is_survived(
     proven: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed at a boundary and started again, a recovery ends as if nobody had killed it, every effect once."""
     if practice.environment == MASKING:
-        monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("engine").address)
+        request.getfixturevalue("masking_too")
     world = PracticeWorld(sandbox, practice, tmp_path / "world", proven)
     world.break_it()
     whole = run(context, world)

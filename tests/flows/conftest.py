@@ -1,16 +1,27 @@
-"""What tests of flows share: a production whose canary failed, and a preprod for Terraform to fail in."""
+"""What tests of flows share: a production whose canary failed, a preprod for Terraform to fail in, a Docker stack."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from blocks.environment import Environment
 from blocks.settings import settings
+from rules.backups import BackupKind
+from rules.retention import Proof
 from sandbox import breaking
+from sandbox.stack import reading
+from sandbox.stack.environment import described
+from sandbox.stack.moment import Moment
+from sandbox.stack.stack import DockerStack
 from sandbox.world import Sandbox
+from tasks.backup_proofs import record_proof
+from tasks.backups import Occasion, backup_names, take_backup
 from tests.flows.broken_canary import MOMENT, Production
+from tests.flows.broken_stack import BrokenStack
 from tests.flows.preprod_world import Preprod
 from tests.stored_backups import backup_account
 
@@ -51,3 +62,34 @@ def preprod(fresh_sandbox: Sandbox, own_home: Path, monkeypatch: pytest.MonkeyPa
     yield Preprod.of(fresh_sandbox)
     breaking.release_lock(fresh_sandbox, "preprod")
     fresh_sandbox.reset()
+
+
+@pytest.fixture(scope="session")
+def proven_backup(docker_stack: DockerStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one backup of the session's stack as new, which is proven."""
+    Moment(docker_stack).set_back()
+    store = tmp_path_factory.mktemp("proven-backup")
+    environment = stack_environment(docker_stack, store)
+    made = take_backup.fn(environment, Occasion(kind=BackupKind.DEPLOY))
+    record_proof.fn(environment, made.id, Proof.PROVEN)
+    return store
+
+
+@pytest.fixture
+def broken_stack(
+    fresh_stack: DockerStack, proven_backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> BrokenStack:
+    """The stack as new, with a store of its own in which one backup is proven."""
+    monkeypatch.setenv("BACKSTOP_DELAY_SCALE", "0.2")
+    settings.cache_clear()
+    store = shutil.copytree(proven_backup, tmp_path / "backups")
+    environment = stack_environment(fresh_stack, store)
+    [backup] = backup_names.fn(environment)
+    return BrokenStack(fresh_stack, environment, reading.read(fresh_stack), backup)
+
+
+def stack_environment(stack: DockerStack, store: Path) -> Environment:
+    """The stack's environment with its backups in this folder."""
+    found = described(stack)
+    found["platform"]["backups"]["directory"] = str(store)
+    return Environment.model_validate(found)

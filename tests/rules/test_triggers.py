@@ -147,6 +147,14 @@ def test_what_starts_nothing(changes: dict[str, Any], reason: str) -> None:
             },
             "may not set environment",
         ),
+        ({"environments": {"prod": {"account": "111111111111"}}}, "belong together"),
+        (
+            {
+                "environments": {"prod": {}},
+                "routes": [{"alarm": "x", "scenario": "yy", "environment": "prod"}],
+            },
+            "needs `source`",
+        ),
         ({"environments": {"prod": {"account": "1", "region": "us-east-1"}}}, "account"),
         ({"colldown": 5}, "colldown"),
     ],
@@ -307,3 +315,37 @@ def test_labels_are_handed_on() -> None:
 def test_no_number(told: str) -> None:
     """What is no whole number stays what it is: the flow refuses it, instead of running with a guess."""
     assert HANDED_ON.given({"run_id": told}, {"run"})["run"] == told
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"account": "111111111111", "region": "us-east-1"}, "account is 111111111111, masking is in none"),
+        ({"source": "pipeline"}, "no route fits"),
+        ({"labels": {"environment": "other"}}, "no route fits"),
+        ({"labels": {}}, "no route fits"),
+        ({"status": AlarmStatus.OK}, "only an alarm that fires"),
+    ],
+)
+def test_a_place_without_an_account_takes_what_its_sender_tells(changes: dict[str, Any], reason: str) -> None:
+    """A Docker stack is in no account: only its own sender's alarms lead there, and none from elsewhere."""
+    table = AlarmRoutes.model_validate(
+        {
+            "environments": {"masking": {}},
+            "routes": [
+                {
+                    "alarm": "ContainerDown",
+                    "source": "alertmanager",
+                    "labels": {"environment": "masking"},
+                    "scenario": "container-start-failure",
+                    "environment": "masking",
+                }
+            ],
+        }
+    )
+    told = {"name": "ContainerDown", "source": "alertmanager", "labels": {"environment": "masking"}}
+    found = route(alarm(**{**told, "account": "", "region": "", **changes}), table)
+
+    assert (found.route is None) is bool(reason)
+    assert reason in found.reason

@@ -36,7 +36,7 @@ RECOVERY_MILLISECONDS = 150_000
 
 
 @pytest.fixture(scope="module")
-def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(sandbox: Sandbox, masking_too: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Backstop's own parts on the sandbox, with release 1 proven good before release 2 went live."""
     from deployments.environments import load_environment
     from flows._release_memory import record
