@@ -16,6 +16,8 @@ from rules.values import Frozen
 
 MARK = "backstop-restored.json"
 """Says in Redis's folder what was put there last; written after everything else."""
+INCOMING = "backstop-incoming.rdb"
+"""A backup's data on its way; empty as soon as it is in its place."""
 COMPLETE = "complete.json"
 """Says in a kept folder that all of the old data is in it; written last."""
 

@@ -5,6 +5,7 @@ Nothing is run in the container, so it may be stopped, never started or crashing
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tarfile
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from blocks.docker_errors import Absent, translated
 from rules.errors import StepFailed, TransientFailure
 from rules.redis_restores import (
     COMPLETE,
+    INCOMING,
     MARK,
     AppendFiles,
     KeptData,
@@ -87,14 +89,29 @@ class RedisFolder:
         self._put([*members, self._written(f"{folder}/{COMPLETE}", whole)])
         return whole
 
-    def put(self, data: Path, mark: Mark) -> None:
-        """Put a backup's data where Redis will look for it, and say so last.
+    def bring(self, data: Path) -> None:
+        """Bring a backup's data into the folder, where Redis does not look for it: it may run meanwhile.
 
-        With an append-only file its base is a second name of the data file: Redis writes to neither.
+        What takes time and space is done then, and nothing was changed if that fails.
         """
-        size, owner, settings = data.stat().st_size, self.owner, self.settings
-        members: list[tuple[tarfile.TarInfo, Content]] = [(file_entry(settings.data_file, owner, size), data)]
-        if settings.append_only and has_several_append_files(settings.version):
+        try:
+            self._put([(file_entry(INCOMING, self.owner, data.stat().st_size), data)])
+        except StepFailed:
+            with contextlib.suppress(StepFailed):
+                self._put([self._nothing()])  # half of it would fill the disk for Redis too
+            raise
+
+    def put(self, mark: Mark) -> None:
+        """Put what was brought where Redis will look for it, and say so last.
+
+        All of it is second names of one file: Redis writes neither to a data file nor to an append-only file's base.
+        """
+        owner, settings = self.owner, self.settings
+        several = has_several_append_files(settings.version)
+        # Older ones take a data file for the beginning of what was appended, and append to it.
+        believed = settings.append_file if settings.append_only and not several else settings.data_file
+        members: list[tuple[tarfile.TarInfo, Content]] = [(second_name(believed, INCOMING, owner), None)]
+        if settings.append_only and several:
             number = self._free_number()
             base, appended = (
                 f"{settings.append_directory}/{name}" for name in append_names(settings, number)
@@ -104,13 +121,15 @@ class RedisFolder:
             inside = self._head(settings.append_directory) or owner
             members += [
                 (folder_entry(settings.append_directory, inside, inside.mode | 0o700), None),
-                (second_name(base, settings.data_file, owner), None),
+                (second_name(base, INCOMING, owner), None),
                 (file_entry(appended, owner, 0), b""),
                 (file_entry(listing, owner, len(manifest)), manifest),
             ]
-        elif settings.append_only:  # older ones take a data file for the beginning of what was appended
-            members.append((file_entry(settings.append_file, owner, size), data))
-        self._put([*members, self._written(MARK, mark)])
+        # Its first name goes, with the space it would hold once Redis has written anew.
+        self._put([*members, self._nothing(), self._written(MARK, mark)])
+
+    def _nothing(self) -> tuple[tarfile.TarInfo, Content]:
+        return file_entry(INCOMING, self.owner, 0), b""
 
     def put_back(self, folder: str, kept: KeptData, mark: Mark, scratch: Path) -> None:
         """Put copies of what was kept back where it was, and say so last."""

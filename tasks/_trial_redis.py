@@ -112,7 +112,9 @@ def trial_redis(
     settings = manifest.redis.model_copy(update={"directory": _PLACE})
     container = _made(client, image, settings, memory)
     try:
-        RedisFolder(client, container, settings).put(data, Mark(incident="restore-test", backup=manifest.id))
+        place = RedisFolder(client, container, settings)
+        place.bring(data)
+        place.put(Mark(incident="restore-test", backup=manifest.id))
         trial = TrialRedis(client, container)
         _start(trial, data.stat().st_size)
         yield trial

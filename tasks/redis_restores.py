@@ -28,8 +28,9 @@ _ROUNDS = 3
 def restore_redis_data(environment: Environment, backup: str) -> Effect:
     """Make Redis hold a backup's data, its old data kept in a folder beside it. Repeating it changes nothing.
 
-    It is killed, for a Redis that shuts down saves over what was put there; the backup becomes its data file and, with
-    an append-only file, the base of that one; it is started, and must tell that it read just these keys.
+    The data is brought beside its own while it still runs. It is killed, for a Redis that shuts down saves over what
+    was put there; the backup becomes its data file and, with an append-only file, the base of that one; it is started,
+    and must tell that it read just these keys.
 
     Permissions: s3:GetBucketVersioning, s3:GetObject
 
@@ -50,8 +51,10 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
         before = look_at_redis.fn(environment)
         for _ in range(_ROUNDS):
             container = redis_container(environment)
+            place = RedisFolder(client, container["Id"], settings)
+            place.bring(data)
             kept = stop_and_keep(environment, container, settings, mark, Path(scratch))
-            RedisFolder(client, container["Id"], settings).put(data, mark)
+            place.put(mark)
             told, loaded = start(environment, container, manifest)
             check = judge_loaded(manifest, loaded)
             if check.verdict is Verdict.PASS:

@@ -80,16 +80,25 @@ class LoneRedis:
 
 @contextlib.contextmanager
 def lone_redis(
-    client: DockerClient, engine: str, network: str, home: Path, setting: Setting
+    client: DockerClient,
+    engine: str,
+    network: str,
+    home: Path,
+    setting: Setting,
+    *,
+    place: Path | None = None,
 ) -> Iterator[LoneRedis]:
-    """Give a Redis in a container of its own, started and empty; removed with its data afterwards."""
+    """Give a Redis in a container of its own, started and empty; removed with its data afterwards.
+
+    `place`: a folder of this host that it keeps its data in, instead of a volume.
+    """
     project, port = f"lone-{setting.name}-{free_port()}", free_port()
     home.mkdir(parents=True)
     (home / "config.env").write_text("REDIS=1\n", encoding="utf-8")
     labels = {f"{LABEL}.project": project, f"{LABEL}.service": "redis"}
     client.volumes.create(project, labels=labels)
     container = client.containers.create(
-        IMAGE, setting.command(), name=project, labels=labels, network=network, volumes=[f"{project}:/data"],
+        IMAGE, setting.command(), name=project, labels=labels, network=network, volumes=[f"{place or project}:/data"],
         ports={"6379/tcp": ("127.0.0.1", port)}, restart_policy=_AGAIN,
     )  # fmt: skip
     try:

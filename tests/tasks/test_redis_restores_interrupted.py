@@ -1,0 +1,138 @@
+"""What happens to the engine, or to a disk, while Redis's data is restored."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from ledger.cases import Case
+from rules.errors import StepFailed
+from rules.redis_restores import Mark
+from sandbox.stack import engine as engines
+from sandbox.stack import engine_host, images
+from sandbox.stack.engine import Engine
+from sandbox.stack.stack import wait_for
+from tasks._redis_folder import RedisFolder
+from tasks.redis_restores import restore_redis_data
+from tests.lone_redis import Setting, lone_redis
+from tests.tasks.test_redis_restores import KEYS, fill, kept, spoil, told
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+class OwnEngine:
+    """An engine that a test may restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.address = folder, f"unix://{folder}/engine.sock"
+        (folder / "engine.json").write_text("{}", encoding="utf-8")
+        self.log = folder.with_name(f"{folder.name}.log")
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(engine_host.command(self.folder), stdout=log, stderr=log)
+        wait_for(lambda: engines.answers(self.address), "the engine answers", 20)
+
+    def stop(self) -> None:
+        """End it as the machine's service manager does."""
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def own_engine(private_engine_folder: Path) -> Iterator[OwnEngine]:
+    """Give a test an engine of its own, with the images."""
+    engine = OwnEngine(private_engine_folder)
+    try:
+        images.load(docker.DockerClient(engine.address, version="auto", timeout=60))
+        yield engine
+    finally:
+        engine.stop()
+        engine_host.remove(engine.folder)
+        engine.log.unlink()
+
+
+def test_the_engine_restarts_while_it_is_restored(
+    own_engine: OwnEngine, tmp_path: Path, acting: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the new data and the start the engine goes away for seconds: it is waited for, and nothing done twice."""
+    client = docker.DockerClient(own_engine.address, version="auto", timeout=60)
+    network = str(client.networks.create("backstop-own").name)
+    with lone_redis(
+        client, own_engine.address, network, tmp_path / "lone", Setting(append_only=True)
+    ) as lone:
+        made = fill(lone)
+        spoil(lone)
+        put, restarts = RedisFolder.put, list[threading.Thread]()
+
+        def put_and_restart(folder: RedisFolder, mark: Mark) -> None:
+            put(folder, mark)
+            own_engine.stop()
+            restarts.append(threading.Thread(target=own_engine.start))
+            restarts[-1].start()
+
+        monkeypatch.setattr(RedisFolder, "put", put_and_restart)
+        effect = restore_redis_data(lone.environment, made.id)
+        restarts[0].join()
+
+        assert len(restarts) == 1
+        assert not effect.changed  # the second try found it put, and started it
+        assert told(lone) == {"keys": KEYS, "sample": "7", "since": None}
+        assert kept(lone, acting).files
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.parametrize("full", ["Backstop", "Redis"])
+def test_a_full_disk_changes_nothing(
+    engine: Engine,
+    lone_network: str,
+    acting: Case,
+    full: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Here or where Redis keeps its data: it serves on with what it has, and once there is room it is restored."""
+    client = docker.DockerClient(engine.address, version="auto")
+    with (
+        small_disk(tmp_path / "disk") as disk,
+        lone_redis(
+            client, engine.address, lone_network, tmp_path / "lone", Setting(append_only=True), place=disk
+        ) as lone,
+    ):
+        made = fill(lone)
+        spoil(lone)
+        left = shutil.disk_usage(disk).free
+        (disk / "junk").write_bytes(bytes(left - 4096))
+        if full == "Backstop":
+            monkeypatch.setattr(tempfile, "tempdir", str(disk))
+
+        with pytest.raises(StepFailed, match="no space"):
+            restore_redis_data.fn(lone.environment, made.id)
+
+        monkeypatch.undo()
+        assert told(lone) == {"keys": 10, "sample": None, "since": "1"}
+        (disk / "junk").unlink()
+        restore_redis_data.fn(lone.environment, made.id)
+        assert told(lone)["keys"] == KEYS
+
+
+@contextmanager
+def small_disk(where: Path) -> Iterator[Path]:
+    """A disk of half a megabyte, Redis's own."""
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,uid=999,gid=999", "tmpfs", where], check=True)
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", where], check=True)
