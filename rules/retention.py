@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from rules.severity import Tier
@@ -95,17 +96,22 @@ def decide(backups: Iterable[Kept], tier: Tier, *, needed: Mapping[str, str] | N
     if proven:
         never[proven] = "the newest proven one"
     never |= needed
-    ages = _ages(newest_first, RETENTION[tier] / _SHARE_OF_A_GAP)
-    return [_fate(backup, ages[backup.id], tier, never, unproven=proven is None) for backup in newest_first]
+    kept_for = RETENTION[tier]
+    ages = _ages(newest_first, kept_for / _SHARE_OF_A_GAP)
+    return [
+        _fate(backup, ages[backup.id], kept_for, never, unproven=proven is None) for backup in newest_first
+    ]
 
 
-def _fate(backup: Kept, age: timedelta, tier: Tier, never: Mapping[str, str], *, unproven: bool) -> Decision:
+def _fate(
+    backup: Kept, age: timedelta, kept_for: timedelta, never: Mapping[str, str], *, unproven: bool
+) -> Decision:
     stay, go = (Fate.TAKE_BACK, Fate.LEAVE) if backup.in_trash else (Fate.KEEP, Fate.TRASH)
     if backup.id in never:
         return Decision(backup.id, stay, never[backup.id])
     if unproven and backup.proof is not Proof.FAILED:
         return Decision(backup.id, stay, "no backup is proven yet: test a restore first")
-    kept_for = max(CRITICAL, RETENTION[tier]) if backup.critical else RETENTION[tier]
+    kept_for = max(CRITICAL, kept_for) if backup.critical else kept_for
     what = "critical, " if backup.critical else ""
     if age <= kept_for:
         return Decision(backup.id, stay, f"{what}{_told(age)} of {_told(kept_for)}")
@@ -128,5 +134,10 @@ def _ages(newest_first: Collection[Kept], longest_gap: timedelta) -> dict[str, t
 
 
 def _told(time: timedelta) -> str:
-    hours = time / timedelta(hours=1)
-    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"
+    seconds = time.days * 86_400 + time.seconds
+    return _in_words(seconds // 8_640, "days") if seconds >= 172_800 else _in_words(seconds // 360, "hours")
+
+
+@lru_cache(maxsize=8192)
+def _in_words(tenths: int, unit: str) -> str:
+    return f"{tenths / 10:.1f} {unit}"
