@@ -37,8 +37,8 @@ from tasks._terraform_unsaved import own_unsaved, push
 from tasks.kinds import action, probe, say
 from tasks.repositories import check_out
 
-_preparing = threading.Lock()
-"""Looking at a release and getting ready for the next may mean the same folder at the same time."""
+_one_at_a_time = threading.RLock()
+"""Looking at a release and getting ready for the next go on at the same time, and may mean the same folder."""
 
 
 @probe(retries=2)
@@ -48,7 +48,7 @@ def init_workspace(environment: Environment, release: str, commit: str) -> Path:
     Permissions: s3:GetObject, s3:ListBucket
     """
     folder, workspace = folder_of(environment), environment.lambda_platform.terraform
-    with _preparing:
+    with _one_at_a_time:
         place = folder / f"code-{commit_id(commit)[:16]}"
         take_ready(environment, commit, place)
         code = check_out.fn(workspace, commit, str(place))
@@ -92,10 +92,11 @@ def plan_release(
         TransientFailure: throttling, a 5xx answer, a lost connection.
         StepFailed: the configuration, the credentials, a quota; or a lock that is not provably ours and dead.
     """
-    code = init_workspace.fn(environment, release, commit)
-    settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
-    (code / _IMPORTS).write_text(as_blocks(imports), encoding="utf-8")
-    made = planned(environment, code)
+    with _one_at_a_time:
+        code = init_workspace.fn(environment, release, commit)
+        settle(folder_of(environment), environment.lambda_platform.terraform.timeout_seconds)
+        (code / _IMPORTS).write_text(as_blocks(imports), encoding="utf-8")
+        made = planned(environment, code)
     case = current_case.get()
     if case is None or case.rehearsal:
         saved_plan(environment).unlink(missing_ok=True)  # nobody will apply it, and it holds values in clear
@@ -108,15 +109,12 @@ def drift_of(environment: Environment, release: str, commit: str) -> TerraformPl
 
     Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem
     """
-    code = init_workspace.fn(environment, release, commit)
     workspace = environment.lambda_platform.terraform
-    done = run_logged(
-        environment,
-        command.plan(workspace, code / VARIABLES, None),
-        code,
-        workspace.timeout_seconds,
-        locks=True,
-    )
+    with _one_at_a_time:
+        code = init_workspace.fn(environment, release, commit)
+        settle(folder_of(environment), workspace.timeout_seconds)
+        argv = command.plan(workspace, code / VARIABLES, None)
+        done = run_logged(environment, argv, code, workspace.timeout_seconds, locks=True)
     if done.exit_code not in (0, 2):
         forget_if_not_ready(code, done.diagnoses)
         raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])

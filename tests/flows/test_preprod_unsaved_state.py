@@ -58,7 +58,7 @@ def test_an_apply_of_ours_whose_state_is_refused_once_goes_on(preprod: Preprod) 
 
     tried = [(action, result) for action, _, result in steps(outcome) if action == "apply_plan"]
     assert len(tried) == 2, outcome.reason
-    assert tried[-1] == ("apply_plan", "changed")
+    assert tried[-1] == ("apply_plan", "changed"), outcome.reason
     assert preprod.clean()
     assert set(preprod.created().values()) >= {2}, "a function made twice would have more versions"
     assert len(preprod.created()) == 4
