@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.plans import Change
 from rules.state_locks import Holder, StateLock
-from rules.terraform_diagnostics import Cause, as_error, deciding
+from rules.terraform_diagnostics import Cause, Diagnosis, as_error, deciding
 from rules.terraform_plans import TerraformPlan, beyond, drifted, planned_changes, read_changes
 from tasks import _terraform_command as command
 from tasks._terraform_folders import saved_plan
@@ -20,7 +21,7 @@ from tasks._terraform_process import TerraformRun
 from tasks._terraform_ready import forget_if_not_ready
 from tasks._terraform_state import read_state_lock
 from tasks._terraform_unsaved import refuse_beside_unsaved
-from tasks.kinds import say
+from tasks.kinds import pause, say
 
 VARIABLES = "backstop.tfvars.json"
 """The file of the release's variables, beside the code."""
@@ -55,6 +56,22 @@ def planned(environment: Environment, code: Path, *, destroy: Sequence[str] | No
             raise as_error("read the plan", told.diagnoses, told.text[-400:])
         shown = told.events[-1]
     return result_of(done, shown)
+
+
+def wait_for_others(environment: Environment, code: Path) -> None:
+    """Return once nobody else works on the state; what a dead run of ours left does not matter to a reader.
+
+    Raises:
+        StepFailed: somebody does, for longer than the workspace waits for a lock.
+    """
+    give_up = time.monotonic() + environment.lambda_platform.terraform.lock_timeout_seconds
+    while lock := read_state_lock(environment, code):
+        if judged(environment, lock).holder in _NEEDS_NO_LOCK:
+            return
+        if time.monotonic() >= give_up:
+            held = Diagnosis(cause=Cause.STATE_LOCK, text=Cause.STATE_LOCK.value, lock=lock)
+            raise as_error("compare Terraform with the world", [held])
+        pause(1)
 
 
 def _plan(

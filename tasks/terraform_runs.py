@@ -31,6 +31,7 @@ from tasks._terraform_saved import (
     planned,
     refuse_beyond,
     result_of,
+    wait_for_others,
 )
 from tasks._terraform_survivors import settle
 from tasks._terraform_unsaved import own_unsaved, push
@@ -105,16 +106,21 @@ def plan_release(
 
 @probe(retries=2)
 def drift_of(environment: Environment, release: str, commit: str) -> TerraformPlan:
-    """Whether Terraform's code at a release, its state and the world agree. Nothing is saved.
+    """Whether Terraform's code at a release, its state and the world agree. Nothing is saved, and no lock taken.
 
-    Permissions: s3:GetObject, s3:PutObject, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem
+    Permissions: s3:GetObject, dynamodb:GetItem
+
+    Raises:
+        StepFailed: somebody else works on the state, or Terraform cannot tell.
     """
     workspace = environment.lambda_platform.terraform
     with _one_at_a_time:
         code = init_workspace.fn(environment, release, commit)
         settle(folder_of(environment), workspace.timeout_seconds)
-        argv = command.plan(workspace, code / VARIABLES, None)
-        done = run_logged(environment, argv, code, workspace.timeout_seconds, locks=True)
+        wait_for_others(environment, code)
+        # It writes no state. With a lock of its own it would keep deployments out, and leave it where a reply is lost.
+        argv = command.plan(workspace, code / VARIABLES, None, lock=False)
+        done = run_logged(environment, argv, code, workspace.timeout_seconds)
     if done.exit_code not in (0, 2):
         forget_if_not_ready(code, done.diagnoses)
         raise as_error("compare Terraform with the world", done.diagnoses, done.text[-400:])

@@ -12,10 +12,10 @@ from blocks.environment import Environment
 from blocks.settings import settings
 from flows._release_memory import release_history
 from flows.record_release import record_release
-from rules.errors import NoWayBack, RecoveryRefused
+from rules.errors import NoWayBack, RecoveryRefused, StepFailed
 from rules.outcomes import Verdict
 from rules.rollback_targets import choose
-from sandbox import faults
+from sandbox import breaking, faults
 from sandbox.world import Sandbox
 from tasks._terraform_ready import keep_ready
 from tasks.repositories import commit_of
@@ -41,7 +41,9 @@ class Ready:
         binary = prod.environment.lambda_platform.terraform.binary
         script.write_text(f'#!/bin/sh\n[ "$1" = init ] && [ -e {switch} ] && exit 1\nexec {binary} "$@"\n')
         script.chmod(0o755)
-        workspace = prod.environment.lambda_platform.terraform.model_copy(update={"binary": str(script)})
+        workspace = prod.environment.lambda_platform.terraform.model_copy(
+            update={"binary": str(script), "lock_timeout_seconds": 1}
+        )
         platform = prod.environment.lambda_platform.model_copy(update={"terraform": workspace})
         environment = prod.environment.model_copy(update={"platform": platform})
         return cls(environment, prod.sandbox.release(2), home, switch)
@@ -148,6 +150,16 @@ def test_a_kept_release_that_is_damaged_is_initialised_anew(ready: Ready) -> Non
     shutil.rmtree(next(kept.rglob("providers")))
 
     assert drift_of(ready.environment, ready.release, ready.commit).exit_code == 0
+
+
+def test_comparing_while_somebody_applies_tells_nothing(ready: Ready, prod: Production) -> None:
+    """Half of what they do would look like drift. Their lock stays theirs."""
+    breaking.hold_lock(prod.sandbox, "prod")
+    held = prod.lock()
+    with pytest.raises(StepFailed, match="runner@build-7"):
+        drift_of(ready.environment, ready.release, ready.commit)
+
+    assert prod.lock() == held
 
 
 def test_only_the_last_releases_are_kept_ready(ready: Ready, tmp_path: Path) -> None:
