@@ -84,7 +84,7 @@ def undo(environment: Environment, plan: Plan, before: Snapshot) -> Sequence[Cal
         contents = read_backup(environment, backup)
         live, files = live_stack(environment), changed_files(environment, backup)
         found = compare(live, contents.state)
-        data = bool(plan.facts[DATA]) and contents.has_data
+        data = bool(plan.facts[DATA]) and contents.manifest.has_data
         redis = environment.docker_stack.redis.service
         todo = steps(live, contents.state, found, files, restored=(redis,) if data else (), networks_too=True)
         put_back(environment, backup, todo, {}, data=data)

@@ -13,8 +13,10 @@ from blocks.environment import Environment
 from flows._place import refuse_other_place
 from flows._proving import prove
 from rules.backup_proofs import to_test
+from rules.errors import RecoveryRefused
 from rules.outcomes import Verdict
 from rules.retention import Proof
+from tasks.backup_contents import manifest_of
 from tasks.backup_proofs import proofs
 from tasks.backups import backup_names
 from tasks.kinds import say
@@ -48,11 +50,27 @@ def restore_test(
     refuse_other_place(environment)
     known = proofs(environment)
     trials = []
-    for name in to_test(backup_names(environment), known, named=backup, every=every):
+    names = backup_names(environment) if backup else _with_data(environment, every=every)
+    for name in to_test(names, known, named=backup, every=every):
         trials.append(prove(environment, name, known.get(name, Proof.UNTESTED)))
     if not trials:
         say(f"The newest backup of {environment.name} was tested before." if known else "There is no backup.")
     return _shown(trials)
+
+
+def _with_data(environment: Environment, *, every: bool) -> list[str]:
+    """The backups that have data, the newest first; the newest of them alone where not each is asked for."""
+    found: list[str] = []
+    for name in backup_names(environment):
+        try:
+            data = manifest_of.fn(environment, name).has_data
+        except RecoveryRefused:
+            data = True  # what cannot be read shall not pass for untested
+        if data:
+            found.append(name)
+            if not every:
+                break
+    return found
 
 
 def _shown(trials: list[Trial]) -> Any:

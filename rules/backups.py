@@ -94,6 +94,11 @@ class BackupManifest(Frozen):
     seal: str = ""
     """Fingerprint of the key that opens what is sealed."""
 
+    @property
+    def has_data(self) -> bool:
+        """Whether Redis's data is in it; a state before a recovery may be kept without."""
+        return any(file.name == DATA for file in self.files)
+
     def file(self, name: str) -> BackupFile:
         """The file of that name; KeyError when the backup has none."""
         for file in self.files:

@@ -52,11 +52,6 @@ class BackupContents:
     state: StackState = field(repr=False)
     mounted: tuple[MountedFile, ...]
 
-    @property
-    def has_data(self) -> bool:
-        """Whether Redis gave its data out when it was made."""
-        return any(file.name == DATA for file in self.manifest.files)
-
 
 @probe
 def read_backup(environment: Environment, backup: str) -> BackupContents:

@@ -70,6 +70,20 @@ def test_a_backup_that_brings_everything_back_is_proven(lone: LoneRedis) -> None
     assert len(restore_test.fn(lone.environment, made.id)) == 1  # asked for by name it is tested again
 
 
+def test_a_state_that_was_kept_without_data_hides_no_backup(lone: LoneRedis) -> None:
+    """It cannot bring data back and need not: the newest backup that promises data is tested."""
+    made = backed_up(lone)
+    lone.container.stop(timeout=1)
+    kept = take_backup.fn(lone.environment, Occasion(kind=BackupKind.ROLLBACK, whole=False))
+    lone.container.start()
+    assert not kept.has_data
+
+    [trial] = restore_test.fn(lone.environment)
+
+    assert proofs.fn(lone.environment) == {made.id: Proof.PROVEN}
+    assert trial.backup == made.id
+
+
 def test_one_that_fails_is_marked_and_people_are_told_once(lone: LoneRedis) -> None:
     """A flipped bit, values that are others, a file that Redis cannot read: each is found."""
     flipped, lied, foreign = backed_up(lone), backed_up(lone, 600), backed_up(lone, 700)

@@ -106,7 +106,7 @@ def test_a_bad_deployment_is_taken_back(story: Story) -> None:
     assert story.stack.password not in outcome.model_dump_json()
     assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
     sick = story.snapshot()
-    assert read_backup.fn(story.environment, sick).has_data
+    assert read_backup.fn(story.environment, sick).manifest.has_data
 
     # Back to what was broken: it fails its verification, and everything is as before again.
     undone = recover.fn(story.environment, backup=sick, request=INSIST)
@@ -174,7 +174,7 @@ def test_a_dead_redis_does_not_keep_the_stack_from_going_back(story: Story) -> N
     assert outcome.ending is Ending.RECOVERED, outcome.reason
     assert story.stack.config_env.read_bytes() == right
     assert story.stack.redis().dbsize() >= 200
-    assert not read_backup.fn(story.environment, story.snapshot()).has_data
+    assert not read_backup.fn(story.environment, story.snapshot()).manifest.has_data
     done = [each[:2] for each in steps(outcome) if each[2] == "changed"]
     assert {("put_files_back", "files of masking"), ("recreate_service", "redis")} <= {*done}
 
