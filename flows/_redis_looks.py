@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from blocks.environment import Environment
+from flows._stack_health import until_proven
 from rules.backups import BackupManifest
 from rules.errors import StepFailed
-from rules.outcomes import Check, Verdict, Verification
+from rules.outcomes import Check, Verification
 from rules.redis_damage import judge_data, judge_load
 from rules.redis_health import KeyCounts, RedisLook, judge_redis
 from rules.stack_restore_points import candidates, made_after_a_loss
@@ -41,13 +42,7 @@ def checks(environment: Environment, against: str = "") -> list[Check]:
 
 def watch(environment: Environment, against: str) -> Verification:
     """Look again until everything passes or the time for it is over: masking through the whole stack too."""
-    stack = environment.docker_stack
-    deadline = time.monotonic() + scaled(stack.verify_timeout_seconds)
-    while True:
-        seen = Verification.of([*checks(environment, against), *_masking(environment)])
-        if seen.verdict is Verdict.PASS or time.monotonic() > deadline:
-            return seen
-        pause(stack.health_interval_seconds)
+    return until_proven(environment, lambda: [*checks(environment, against), *_masking(environment)])
 
 
 def _service(environment: Environment, look: RedisLook) -> list[Check]:

@@ -32,10 +32,16 @@ def detect(environment: Environment, severity: Severity) -> Finding:
 
 def watch(environment: Environment, also: Callable[[], Sequence[Check]] = tuple) -> Verification:
     """Look until everything passes, or the time is over; `also` gives further checks at each look."""
-    stack, seen, missing = environment.docker_stack, dict[str, list[Look]](), ""
+    seen, passes = dict[str, list[Look]](), environment.docker_stack.health_passes
+    return until_proven(environment, lambda: [*_judged(environment, seen, passes), *also()])
+
+
+def until_proven(environment: Environment, look: Callable[[], Sequence[Check]]) -> Verification:
+    """Look again and again until every check passes, or the stack's time for that is over; say what is missing."""
+    stack, missing = environment.docker_stack, ""
     give_up = time.monotonic() + scaled(stack.verify_timeout_seconds)
     while True:
-        found = Verification.of([*_judged(environment, seen, passes=stack.health_passes), *also()])
+        found = Verification.of(look())
         told = "; ".join(found.reasons)
         if told != missing:
             say(f"Still missing: {told}" if told else "Everything that was wanted is proven.")
