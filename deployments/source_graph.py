@@ -49,6 +49,15 @@ class SourceGraph:
         module = self.module(where)
         return module.definitions.get(what) if module else None
 
+    def rule(self, module: Module, expression: ast.expr) -> ast.FunctionDef | None:
+        """The rule that a name of a module stands for, or None. What rules call is not followed."""
+        where, _, what = self.resolve(module, expression).rpartition(".")
+        path = self.root / f"{where.replace('.', '/')}.py"
+        if not where.startswith("rules.") or not path.is_file():
+            return None
+        found = _read(where, path).definitions.get(what)
+        return found if isinstance(found, ast.FunctionDef) else None
+
     def resolve(self, module: Module, expression: ast.expr) -> str:
         """The full name that a name or an attribute of a module stands for; empty where it is neither."""
         if isinstance(expression, ast.Name):

@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.real, pytest.mark.slow]
 
 ALL = bool(os.getenv("BACKSTOP_SWEEP"))
 SAMPLE = {"direct": 4}
+"""Boundaries of these rungs that `make test` tries; of each other, one. `make sweep` tries all of them."""
 SEED = 20260131
 
 
@@ -83,7 +84,7 @@ def test_a_death_at_any_boundary_is_survived(
     wanted, count = world.state(), len(whole.crossed)
     chosen = list(range(count))
     if not ALL:
-        chosen = sorted(random.Random(SEED).sample(chosen, SAMPLE.get(practice.rung, 2)))
+        chosen = sorted(random.Random(SEED).sample(chosen, SAMPLE.get(practice.rung, 1)))
 
     began = time.monotonic()
     for number in chosen:
