@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.environment import Environment
-from rules.errors import StepFailed
+from rules.errors import StepFailed, TransientFailure
 from rules.outcomes import Effect
 from rules.plans import Change
 from rules.state_locks import Holder, StateLock
@@ -19,7 +19,7 @@ from tasks._terraform_folders import saved_plan
 from tasks._terraform_logged import judged, run_logged
 from tasks._terraform_process import TerraformRun
 from tasks._terraform_ready import forget_if_not_ready
-from tasks._terraform_state import read_state_lock
+from tasks._terraform_state import read_state_lock, remove_state_lock
 from tasks._terraform_unsaved import refuse_beside_unsaved
 from tasks.kinds import pause, say
 
@@ -98,6 +98,12 @@ def applied(environment: Environment, code: Path) -> TerraformRun | None:
     if done.exit_code and first and first.cause is Cause.STALE_PLAN:
         saved.unlink(missing_ok=True)
         return None
+    if done.exit_code and first and first.lock and judged(environment, first.lock).holder is Holder.OUR_DEAD:
+        remove_state_lock(environment, code, first.lock.id)
+        raise TransientFailure(
+            "Terraform met a lock that it had taken itself: a reply was lost. Nothing was applied.",
+            hint="The lock is removed, and it is tried again.",
+        )
     if done.exit_code:
         raise as_error("apply the plan", done.diagnoses, done.text[-400:])
     saved.unlink(missing_ok=True)  # it holds every value in clear, sensitive ones too
