@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -15,9 +15,9 @@ from flows._ladder import Rung, Snapshot
 from flows._stack_health import watch
 from ledger.cases import current_case
 from rules.backups import BackupKind
-from rules.outcomes import Check, Effect
+from rules.outcomes import Check, Effect, Finding, Verification
 from rules.plans import Change, Plan
-from rules.severity import Destructiveness
+from rules.severity import Destructiveness, Severity
 from rules.stack_order import carried, levels
 from rules.stack_repairs import Part, in_order, loses_content, memberships, of_part
 from rules.stack_restore_points import candidates, choose
@@ -35,7 +35,8 @@ from tasks.start_facts import name_image
 SINCE, VOLUMES, BEFORE = "since", "volumes", "backup before"
 """Names of facts and of the snapshot: when a service was started, which volumes it had, what was overwritten."""
 
-Look = Callable[[], Sequence[Check]]
+Look = Callable[[str], Sequence[Check]]
+"""Checks of a scenario's own matter, against the backup that is named."""
 BackupName = Annotated[
     str,
     StringConstraints(max_length=60),
@@ -53,6 +54,12 @@ def backup_to_use(environment: Environment, named: str) -> str:
     objective = environment.docker_stack.rpo_seconds
     chosen = choose(known, datetime.now(UTC), objective, named=named, with_data=False)
     return chosen.backup
+
+
+def looked(checks: Sequence[Check], severity: Severity, well: str) -> Finding:
+    """What a scenario's own checks say; `well` is said where all of them pass."""
+    health = Verification.of(checks)
+    return Finding(health=health, severity=severity, summary="; ".join(health.reasons) or well)
 
 
 def repair_plan(
@@ -99,7 +106,7 @@ def repair_rung(environment: Environment, name: str, decide: Callable[[], Plan],
         decide=lambda _finding: decide(),
         snapshot=partial(_snapshot, environment),
         act=partial(_act, environment),
-        verify=lambda _plan: watch(environment, look),
+        verify=lambda plan: watch(environment, partial(look, plan.target)),
         undo=partial(_undo, environment),
     )
 
@@ -121,30 +128,27 @@ def _act(environment: Environment, plan: Plan) -> None:
         put_files_back(environment, backup, paths)
     for service in of_part(plan, Part.IMAGE):
         name_image(environment, backup, service)
-    _at_once(partial(make_network, environment, backup, name) for name in of_part(plan, Part.NETWORK))
-    _at_once(
-        partial(recreate_service, environment, backup, name, json.loads(plan.facts[f"{VOLUMES} {name}"]))
-        for name in of_part(plan, Part.CONTAINER)
+    in_parallel([partial(make_network, environment, backup, name) for name in of_part(plan, Part.NETWORK)])
+    in_parallel(
+        [
+            partial(recreate_service, environment, backup, name, json.loads(plan.facts[f"{VOLUMES} {name}"]))
+            for name in of_part(plan, Part.CONTAINER)
+        ]
     )
-    _at_once(partial(restore_limits, environment, backup, name) for name in of_part(plan, Part.LIMITS))
-    _at_once(partial(join_network, environment, backup, *pair) for pair in memberships(plan))
+    in_parallel([partial(restore_limits, environment, backup, name) for name in of_part(plan, Part.LIMITS)])
+    in_parallel([partial(join_network, environment, backup, *pair) for pair in memberships(plan)])
     _start(environment, plan)
 
 
 def _start(environment: Environment, plan: Plan) -> None:
     """Start services, those that others need first; one that runs with old settings is stopped before, once."""
     again = of_part(plan, Part.RESTART)
-    _at_once(
-        partial(stop_service, environment, name, plan.facts[f"{SINCE} {name}"].split()) for name in again
+    in_parallel(
+        [partial(stop_service, environment, name, plan.facts[f"{SINCE} {name}"].split()) for name in again]
     )
     started = [*again, *of_part(plan, Part.START)]
     for level in levels(read_backup(environment, plan.target).state, environment.docker_stack.services):
-        _at_once(partial(start_service, environment, name) for name in level if name in started)
-
-
-def _at_once(calls: Iterable[Callable[[], Effect]]) -> None:
-    if todo := list(calls):
-        in_parallel(todo)
+        in_parallel([partial(start_service, environment, name) for name in level if name in started])
 
 
 def _undo(environment: Environment, plan: Plan, before: Snapshot) -> Sequence[Callable[[], Effect]]:

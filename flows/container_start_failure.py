@@ -58,7 +58,10 @@ def recover(
         detect=lambda: _detect(environment, backup),
         ladder=[
             repair_rung(
-                environment, "start", partial(_decide, environment, backup), partial(_looked, environment)
+                environment,
+                "start",
+                partial(_decide, environment, backup),
+                lambda _backup: _looked(environment),
             )
         ],
         budget_seconds=PROMISE.seconds,

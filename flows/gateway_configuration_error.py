@@ -9,10 +9,10 @@ from prefect import flow
 from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request
-from flows._stack_repairs import BackupName, backup_to_use, repair_plan, repair_rung
+from flows._stack_repairs import BackupName, backup_to_use, looked, repair_plan, repair_rung
 from rules.errors import NoWayBack
 from rules.gateways import judge_gateway
-from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
+from rules.outcomes import Check, Finding, Outcome, Verdict
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
 from rules.stack_repairs import Part, putting_back
@@ -63,7 +63,7 @@ def recover(
                 environment,
                 "put-files-back",
                 partial(_decide, environment, backup),
-                partial(_looked, environment),
+                lambda _backup: _looked(environment),
             )
         ],
         budget_seconds=PROMISE.seconds,
@@ -77,9 +77,7 @@ def _looked(environment: Environment) -> list[Check]:
 
 
 def _detect(environment: Environment) -> Finding:
-    health = Verification.of(_looked(environment))
-    told = "; ".join(health.reasons) or "the gateway answers"
-    return Finding(health=health, severity=PROMISE.severity, summary=told)
+    return looked(_looked(environment), PROMISE.severity, "the gateway answers")
 
 
 def _decide(environment: Environment, named: str) -> Plan:

@@ -9,10 +9,10 @@ from prefect import flow
 from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request
-from flows._stack_repairs import BackupName, backup_to_use, repair_plan, repair_rung
+from flows._stack_repairs import BackupName, backup_to_use, looked, repair_plan, repair_rung
 from rules.errors import NoWayBack
 from rules.network_health import judge_network, peers, repairs
-from rules.outcomes import Check, Finding, Outcome, Verification
+from rules.outcomes import Check, Finding, Outcome
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
 from rules.stack_differences import compare
@@ -63,7 +63,7 @@ def recover(
                 environment,
                 "reconnect",
                 partial(_decide, environment, backup),
-                partial(_looked, environment, backup),
+                partial(_looked, environment),
             )
         ],
         budget_seconds=PROMISE.seconds,
@@ -71,16 +71,15 @@ def recover(
     )
 
 
-def _looked(environment: Environment, named: str) -> list[Check]:
-    wanted = read_backup(environment, backup_to_use(environment, named)).state
+def _looked(environment: Environment, backup: str) -> list[Check]:
+    wanted = read_backup(environment, backup).state
     names = ask_for_names(environment, peers(wanted))
     return judge_network(compare(live_stack(environment), wanted), names)
 
 
 def _detect(environment: Environment, named: str) -> Finding:
-    health = Verification.of(_looked(environment, named))
-    told = "; ".join(health.reasons) or "every service finds the others"
-    return Finding(health=health, severity=PROMISE.severity, summary=told)
+    checks = _looked(environment, backup_to_use(environment, named))
+    return looked(checks, PROMISE.severity, "every service finds the others")
 
 
 def _decide(environment: Environment, named: str) -> Plan:

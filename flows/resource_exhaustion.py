@@ -9,9 +9,9 @@ from prefect import flow
 from blocks.environment import Environment
 from flows._incident import handle
 from flows._ladder import Request
-from flows._stack_repairs import BackupName, backup_to_use, repair_plan, repair_rung
+from flows._stack_repairs import BackupName, backup_to_use, looked, repair_plan, repair_rung
 from rules.errors import NoWayBack
-from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
+from rules.outcomes import Check, Finding, Outcome, Verdict
 from rules.plans import Change, Plan
 from rules.promises import PROMISES
 from rules.resource_use import can_be_updated, judge_host, judge_resources, limited_otherwise
@@ -51,7 +51,7 @@ def recover(
         rehearse: Only say what would be done; nothing is changed.
         request: Who asks for it and why. Every field may stay empty.
     """
-    look = partial(_looked, environment, backup)
+    look = partial(_looked, environment)
     return handle(
         SCENARIO,
         environment,
@@ -67,8 +67,7 @@ def recover(
     )
 
 
-def _looked(environment: Environment, named: str) -> list[Check]:
-    backup = backup_to_use(environment, named)
+def _looked(environment: Environment, backup: str) -> list[Check]:
     uses, live, wanted, host = in_parallel(
         [
             lambda: resource_use(environment),
@@ -81,9 +80,8 @@ def _looked(environment: Environment, named: str) -> list[Check]:
 
 
 def _detect(environment: Environment, named: str) -> Finding:
-    health = Verification.of(_looked(environment, named))
-    told = "; ".join(health.reasons) or "every container has what it needs"
-    return Finding(health=health, severity=PROMISE.severity, summary=told)
+    checks = _looked(environment, backup_to_use(environment, named))
+    return looked(checks, PROMISE.severity, "every container has what it needs")
 
 
 def _decide(environment: Environment, named: str, *, update: bool) -> Plan:

@@ -118,7 +118,7 @@ class BucketStore:
         """What was noted."""
         names = {key.rpartition("/")[2]: key for key in self._objects.keys(self._key(_NOTES, ""))}
         wanted = [name for name in names if is_backup_id(name)]
-        found = in_parallel([partial(self._objects.get, names[name]) for name in wanted]) if wanted else []
+        found = in_parallel([partial(self._objects.get, names[name]) for name in wanted])
         return dict(zip(wanted, found, strict=True))
 
     def _listed(self) -> tuple[set[str], set[str]]:

@@ -119,7 +119,7 @@ def read_backups(environment: Environment, most: int = 20) -> list[BackupManifes
     Permissions: s3:GetBucketVersioning, s3:GetObject, s3:ListBucket
     """
     store = store_of(environment)
-    return in_parallel([partial(store.manifest, name) for name in store.ids()[:most]]) if store.ids() else []
+    return in_parallel([partial(store.manifest, name) for name in store.ids()[:most]])
 
 
 def _data(

@@ -11,7 +11,7 @@ from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
 from rules.errors import StepFailed, TransientFailure
 from rules.outcomes import Effect
-from rules.stacks import RUNNING, ContainerLook, StackLook, describe
+from rules.stacks import RUNNING, ContainerLook, StackLook, describe, may_run
 from tasks._container_health import is_ready, patience
 from tasks._redis_saves import save
 from tasks.containers import inspected, look_of, service_of
@@ -40,7 +40,7 @@ def look_closely(environment: Environment) -> StackLook:
             return look.model_copy(update={"health": "healthy"})
         return look
 
-    looks = in_parallel([partial(asked, each) for each in found]) if found else []
+    looks = in_parallel([partial(asked, each) for each in found])
     return StackLook(project=stack.project, containers=tuple(looks))
 
 
@@ -65,7 +65,7 @@ def stop_service(environment: Environment, service: str, runs_since: Sequence[st
     stopped = [
         each
         for each in _containers(environment, service)
-        if _may_run(each) and (not runs_since or each["State"]["StartedAt"] in runs_since)
+        if may_run(look_of(each)) and (not runs_since or each["State"]["StartedAt"] in runs_since)
     ]
     for each in stopped:
         stop_container(environment, each)
@@ -151,7 +151,7 @@ def _wait_until_ready(environment: Environment, container: str, deadline: float)
             return
         look = look_of(told)
         starts.add(look.started_at)
-        if not _may_run(told) or len(starts) > _STARTS:
+        if not may_run(look) or len(starts) > _STARTS:
             raise StepFailed(
                 f"{look.service} does not stay up: {describe(look)}.",
                 hint=f"`docker logs {look.name}` tells why.",
@@ -162,11 +162,6 @@ def _wait_until_ready(environment: Environment, container: str, deadline: float)
                 hint=f"`docker inspect {look.name}` and `docker logs {look.name}` tell more.",
             )
         pause(_POLL_SECONDS)
-
-
-def _may_run(container: dict[str, Any]) -> bool:
-    state = container["State"]
-    return bool(state.get("Running") or state.get("Restarting") or state.get("Paused"))
 
 
 def _containers(environment: Environment, service: str) -> list[dict[str, Any]]:
