@@ -37,6 +37,10 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
         "AWS does what the next change of a function's code asks, and its answer is lost.",
         (Rule("lambda.UpdateFunctionCode", "lose-reply", times=1),),
     ),
+    "lost-lock-reply": (
+        "Terraform takes a state's lock next, and does not hear that it has it: it meets its own lock.",
+        (Rule("dynamodb.PutItem", "lose-reply", times=1, agent="HashiCorp"),),
+    ),
     "state-write-refused": (
         "Terraform may not write its state any more: what it applies is made, and it cannot say so.",
         (

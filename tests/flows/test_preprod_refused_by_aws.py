@@ -16,6 +16,7 @@ from ledger.database import open_ledger
 from ledger.models import StepRow
 from rules.outcomes import Ending, Outcome
 from sandbox import breaking, faults, reading
+from sandbox.aws_front import read_rules
 from tasks.terraform_runs import apply_plan
 from tests.flows.broken_canary import steps
 from tests.flows.preprod_world import Preprod
@@ -116,3 +117,31 @@ def test_a_stale_plan_that_would_do_more_is_not_applied(
     assert preprod.created()["table"] == before
     assert reading.read(preprod.sandbox.home, "preprod").items == 1
     assert "Terraform would now do what was not agreed: aws_dynamodb_table.items" in failures(outcome)[0]
+
+
+@pytest.mark.parametrize("when", ["plan", "apply"])
+def test_a_lock_that_terraform_met_itself_keeps_nobody_out(
+    preprod: Preprod, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """The reply to the lock's write is lost: what was taken unheard is given back, and the first way recovers."""
+    good = preprod.sandbox.release(2)
+    preprod.sandbox.deploy("preprod", 1)
+
+    def unheard(*given: Any) -> Any:
+        if when == "apply" and not lost:
+            lost.append(when)
+            faults.start(preprod.sandbox, "lost-lock-reply", "preprod")
+        return apply_plan(*given)
+
+    lost: list[str] = []
+    monkeypatch.setattr(preprod_terraform_failure, "apply_plan", unheard)
+    if when == "plan":
+        faults.start(preprod.sandbox, "lost-lock-reply", "preprod")
+    outcome = recover.fn(preprod.environment, good)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.plan
+    assert outcome.plan.rung == "finish", (outcome.verification, failures(outcome))
+    assert reading.read(preprod.sandbox.home, "preprod").releases == {good}
+    assert [rule.times for rule in read_rules(preprod.sandbox.home.faults)] == [0], "no reply was lost"
+    assert preprod.clean(), "the lock was left behind"
