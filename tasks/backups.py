@@ -134,15 +134,10 @@ def _data(
         redis = _redis_container(environment, containers)
         return dump(environment, redis, shelf), KeyCounts(total=look.key_count, by_prefix={})
     redis = _redis_container(environment, containers)
-    data, counts = in_parallel(
-        [
-            lambda: dump(environment, redis, shelf),
-            lambda: count_keys.fn(environment),
-        ]
-    )
-    if not isinstance(data, Dump) or not isinstance(counts, KeyCounts):
-        raise TypeError("in_parallel keeps the order of its calls")
-    return data, counts
+    data = dump(environment, redis, shelf)
+    return data, count_keys.fn(
+        environment
+    )  # not meanwhile: Redis has its hands full with saving, and clients
 
 
 def _facts(data: Dump, counts: KeyCounts) -> DataFacts:

@@ -38,6 +38,24 @@ def test_a_healthy_redis_passes_and_is_counted(masking: Environment, fresh_stack
     assert fresh_stack.redis().keys("backstop:*") == []
 
 
+def test_mappings_of_another_kind_are_found_among_many(
+    masking: Environment, fresh_stack: DockerStack
+) -> None:
+    """Each kind is counted on whatever page it stands; what is not under a prefix may be of any kind."""
+    fresh_stack.fill(3000)
+    redis = fresh_stack.redis()
+    for number in range(7):
+        redis.lpush(f"aws_masker:map:list-{number}", "x")
+        redis.lpush(f"somebody-elses-{number}", "x")
+    redis.zadd("aws_masker:rev:odd", {"x": 1})
+
+    counts = count_keys.fn(masking)
+
+    assert counts.kinds == {"list": 7, "zset": 1}
+    assert counts.total == 3015
+    assert counts.by_prefix == {"aws_masker:map:": 1507, "aws_masker:rev:": 1501}
+
+
 def test_a_redis_that_cannot_save_fails_its_canary(masking: Environment, fresh_stack: DockerStack) -> None:
     """Its data and DBSIZE look fine while it refuses every write: the canary and its persistence say so."""
     fresh_stack.container("redis").exec_run(["chmod", "555", "/data"], user="root")
