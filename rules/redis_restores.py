@@ -18,6 +18,10 @@ MARK = "backstop-restored.json"
 """Says in Redis's folder what was put there last; written after everything else."""
 INCOMING = "backstop-incoming.rdb"
 """A backup's data on its way; empty as soon as it is in its place."""
+RESERVED = "backstop-reserved"
+"""Holds room on Redis's disk before Redis is stopped; empty as soon as that is used."""
+ROOM = 256 << 10
+"""Bytes, for folders, notes, and what Redis itself writes when it starts."""
 COMPLETE = "complete.json"
 """Says in a kept folder that all of the old data is in it; written last."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,10 +20,10 @@ from rules.redis_restores import (
     COMPLETE,
     INCOMING,
     MARK,
-    AppendFiles,
+    RESERVED,
+    ROOM,
     KeptData,
     Mark,
-    append_files,
     append_manifest,
     append_names,
     has_several_append_files,
@@ -31,7 +31,8 @@ from rules.redis_restores import (
 from rules.redis_settings import RedisSettings
 from rules.values import Frozen
 from tasks._container_files import archived, copy_out, small_file
-from tasks._tar_streams import Content, file_entry, folder_entry, pieces, second_name
+from tasks._redis_append_files import append_files_of, append_names_in
+from tasks._tar_streams import Content, Zeros, file_entry, folder_entry, pieces, second_name
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -65,18 +66,19 @@ class RedisFolder:
             note: What to write down there last.
             memory: What Redis held that its files do not; empty: they have everything.
         """
-        listed = self._append_files()
+        listed = append_files_of(self.client, self.container, self.settings)
         try:
             return self._keep(folder, note, listed.names if listed else (), memory)
         except TransientFailure:
             raise
         except StepFailed:  # it lists what is not there: whatever is there is kept then
-            return self._keep(folder, note, self._names_in(self.settings.append_directory), memory)
+            names = append_names_in(self.client, self.container, self.settings)
+            return self._keep(folder, note, names, memory)
 
     def _keep(self, folder: str, note: KeptData, names: Iterable[str], memory: Path | None) -> KeptData:
         there = [(name, head) for name in self.files if (head := self._head(name))]
         inside = self._head(self.settings.append_directory) if self.settings.append_only else None
-        members: list[tuple[tarfile.TarInfo, Content]] = [(folder_entry(folder, self.owner, 0o700), None)]
+        members = [*self._nothing(RESERVED), (folder_entry(folder, self.owner, 0o700), None)]
         if inside is not None:
             members.append((folder_entry(f"{folder}/{self.settings.append_directory}", inside, 0o755), None))
             there += [(f"{self.settings.append_directory}/{name}", inside) for name in names]
@@ -92,14 +94,25 @@ class RedisFolder:
     def bring(self, data: Path) -> None:
         """Bring a backup's data into the folder, where Redis does not look for it: it may run meanwhile.
 
-        What takes time and space is done then, and nothing was changed if that fails.
+        What takes time and space is done then, room for the rest reserved, and nothing was changed if that fails.
         """
+        self._fill([(file_entry(INCOMING, self.owner, data.stat().st_size), data)], ROOM)
+
+    def reserve(self, size: int) -> None:
+        """Take the room for so many bytes and for notes, until `keep` gives it back; without it nothing was changed."""
+        self._fill([], ROOM + size)
+
+    def _fill(self, members: list[tuple[tarfile.TarInfo, Content]], room: int) -> None:
         try:
-            self._put([(file_entry(INCOMING, self.owner, data.stat().st_size), data)])
+            self._put([*members, (file_entry(RESERVED, self.owner, room), Zeros(room))])
         except StepFailed:
             with contextlib.suppress(StepFailed):
-                self._put([self._nothing()])  # half of it would fill the disk for Redis too
+                self.clear()
             raise
+
+    def clear(self) -> None:
+        """Give back the space of what was brought and reserved: a full disk would stop Redis too."""
+        self._put(self._nothing(INCOMING, RESERVED))
 
     def put(self, mark: Mark) -> None:
         """Put what was brought where Redis will look for it, and say so last.
@@ -112,7 +125,8 @@ class RedisFolder:
         believed = settings.append_file if settings.append_only and not several else settings.data_file
         members: list[tuple[tarfile.TarInfo, Content]] = [(second_name(believed, INCOMING, owner), None)]
         if settings.append_only and several:
-            number = self._free_number()
+            found = append_files_of(self.client, self.container, settings)
+            number = found.next_number if found else 1
             base, appended = (
                 f"{settings.append_directory}/{name}" for name in append_names(settings, number)
             )
@@ -126,22 +140,25 @@ class RedisFolder:
                 (file_entry(listing, owner, len(manifest)), manifest),
             ]
         # Its first name goes, with the space it would hold once Redis has written anew.
-        self._put([*members, self._nothing(), self._written(MARK, mark)])
+        self._put([*members, *self._nothing(INCOMING, RESERVED), self._written(MARK, mark)])
 
-    def _nothing(self) -> tuple[tarfile.TarInfo, Content]:
-        return file_entry(INCOMING, self.owner, 0), b""
+    def _nothing(self, *names: str) -> list[tuple[tarfile.TarInfo, Content]]:
+        return [(file_entry(name, self.owner, 0), b"") for name in names]
 
-    def put_back(self, folder: str, kept: KeptData, mark: Mark, scratch: Path) -> None:
-        """Put copies of what was kept back where it was, and say so last."""
-        members: list[tuple[tarfile.TarInfo, Content]] = []
+    def copies(self, folder: str, kept: KeptData, scratch: Path) -> dict[str, Path]:
+        """Copies of what was kept, by where it was; Redis may run meanwhile."""
         sources = {name: f"{folder}/{name}" for name in kept.files}
         if kept.memory:
             sources[self.settings.data_file] = f"{folder}/memory.rdb"
-        for number, (name, source) in enumerate(sources.items()):
-            copy = scratch / str(number)
-            copy_out(self.client, self.container, self._path(source), copy)
-            members.append((file_entry(name, self.owner, copy.stat().st_size), copy))
-        self._put([*members, self._written(MARK, mark)])
+        found = {name: scratch / str(number) for number, name in enumerate(sources)}
+        for name, copy in found.items():
+            copy_out(self.client, self.container, self._path(sources[name]), copy)
+        return found
+
+    def put_back(self, copies: Mapping[str, Path], mark: Mark) -> None:
+        """Put them where they were, and say so last."""
+        back = [(file_entry(name, self.owner, copy.stat().st_size), copy) for name, copy in copies.items()]
+        self._put([*self._nothing(RESERVED), *back, self._written(MARK, mark)])
 
     @functools.cached_property
     def owner(self) -> tarfile.TarInfo:
@@ -157,29 +174,6 @@ class RedisFolder:
                 return tar.next()
         except Absent:
             return None
-
-    def _names_in(self, folder: str) -> list[str]:
-        try:
-            with archived(self.client, self.container, self._path(folder)) as tar:
-                return [member.name.partition("/")[2] for member in tar if member.isreg()]
-        except Absent:
-            return []
-
-    def _append_files(self) -> AppendFiles | None:
-        """What the append-only file consists of; None when it has no manifest, or one that cannot be read."""
-        listing = f"{self.settings.append_directory}/{self.settings.append_file}.manifest"
-        text = small_file(self.client, self.container, self._path(listing), _NOTE_BYTES)
-        found = append_files(text.decode("utf-8", "replace")) if text is not None else None
-        if found is None and self.settings.append_only:
-            names = self._names_in(self.settings.append_directory)
-            numbers = [int(part) for name in names for part in name.split(".") if part.isdigit()]
-            return AppendFiles(names=tuple(names), next_number=max(numbers, default=0) + 1)
-        listed_too = f"{self.settings.append_file}.manifest"
-        return found and found.model_copy(update={"names": (*found.names, listed_too)})
-
-    def _free_number(self) -> int:
-        found = self._append_files()
-        return found.next_number if found else 1
 
     def _note(self, name: str, kind: type[Note]) -> Note | None:
         text = small_file(self.client, self.container, self._path(name), _NOTE_BYTES)

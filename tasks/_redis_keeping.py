@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from blocks.environment import Environment
 from ledger.cases import now
-from rules.errors import TransientFailure
+from rules.errors import StepFailed, TransientFailure
 from rules.redis_restores import KeptData, Mark, kept_folder
 from rules.redis_settings import RedisSettings
 from tasks._backup_files import written
@@ -33,7 +34,12 @@ def stop_and_keep(
         return kept_folder(mark.incident, number - 1)  # a run died right after it: it has not run since
     folder = kept_folder(mark.incident, number)
     note = KeptData(incident=mark.incident, backup=mark.backup, kept_at=now(), files=())
-    memory = _memory(environment, container, place, f"{folder}-on-disk", note, scratch)
+    try:
+        memory = _memory(environment, container, place, f"{folder}-on-disk", note, scratch)
+    except StepFailed:
+        with contextlib.suppress(StepFailed):
+            place.clear()
+        raise
     stop(client, identity)
     place.keep(folder, note, memory=memory)
     return folder
@@ -60,7 +66,9 @@ def _memory(
         target = scratch / "memory.rdb"
         with written("keep Redis's data", scratch), target.open("wb") as out:
             streamed(environment, environment.docker_stack.host.client(), container, out)
+        place.reserve(target.stat().st_size)
         return target
     except TransientFailure as silent:
         say(f"What only its memory held could not be saved: {silent.message}")
+    place.reserve(0)  # again: it was given back when that was kept
     return None

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-Content = Path | bytes | None
+
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """So many bytes of nothing."""
+
+    size: int
+
+
+Content = Path | bytes | Zeros | None
 """Of a member; None: it has none."""
 _PIECE, _BLOCK = 1 << 20, 512
 
@@ -38,6 +47,9 @@ def pieces(members: Iterable[tuple[tarfile.TarInfo, Content]]) -> Iterator[bytes
         yield info.tobuf(tarfile.PAX_FORMAT)
         if isinstance(content, bytes):
             yield content
+        elif isinstance(content, Zeros):
+            for start in range(0, content.size, _PIECE):
+                yield bytes(min(_PIECE, content.size - start))
         elif content is not None:
             with content.open("rb") as file:
                 while piece := file.read(_PIECE):

@@ -56,7 +56,7 @@ def put_back_redis_data(environment: Environment, backup: str) -> Effect:
 
     Raises:
         TransientFailure: the engine does not answer.
-        StepFailed: nothing was kept, or Redis does not start with it.
+        StepFailed: nothing was kept, there is no space for it, or Redis does not start with it.
     """
     case = current_case.get()
     incident = case.incident_id if case else ""
@@ -71,11 +71,13 @@ def put_back_redis_data(environment: Environment, backup: str) -> Effect:
     kept = place.kept(folder)
     if kept is None:
         raise StepFailed("Nothing of this incident was kept.", hint="Then nothing was put over it.")
-    stop(client, container["Id"])
     left = kept_folder(incident, 0)
-    if place.kept(left) is None:
-        place.keep(left, KeptData(incident=incident, backup=backup, kept_at=now(), files=()))
     with tempfile.TemporaryDirectory(prefix="backstop-return-") as scratch:
-        place.put_back(folder, kept, mark, Path(scratch))
+        copies = place.copies(folder, kept, Path(scratch))
+        place.reserve(sum(copy.stat().st_size for copy in copies.values()))
+        stop(client, container["Id"])
+        if place.kept(left) is None:
+            place.keep(left, KeptData(incident=incident, backup=backup, kept_at=now(), files=()))
+        place.put_back(copies, mark)
     launch(environment, container)
     return Effect(subject="Redis data", changed=True, before=backup, after=f"what {folder} keeps")

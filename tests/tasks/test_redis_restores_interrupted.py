@@ -23,6 +23,7 @@ from sandbox.stack.engine import Engine
 from sandbox.stack.stack import wait_for
 from tasks._redis_folder import RedisFolder
 from tasks.redis_restores import restore_redis_data
+from tasks.redis_returns import put_back_redis_data
 from tests.lone_redis import Setting, lone_redis
 from tests.tasks.test_redis_restores import KEYS, fill, kept, spoil, told
 
@@ -102,7 +103,7 @@ def test_a_full_disk_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Here or where Redis keeps its data: it serves on with what it has, and once there is room it is restored."""
+    """Full or nearly, here or where Redis keeps its data: it serves on with what it has; with room it is restored."""
     client = docker.DockerClient(engine.address, version="auto")
     with (
         small_disk(tmp_path / "disk") as disk,
@@ -112,19 +113,28 @@ def test_a_full_disk_changes_nothing(
     ):
         made = fill(lone)
         spoil(lone)
-        left = shutil.disk_usage(disk).free
-        (disk / "junk").write_bytes(bytes(left - 4096))
         if full == "Backstop":
             monkeypatch.setattr(tempfile, "tempdir", str(disk))
-
-        with pytest.raises(StepFailed, match="no space"):
-            restore_redis_data.fn(lone.environment, made.id)
+        for spare in (4096, 32 << 10, 64 << 10):  # there is room for the data in the end, and for no more
+            fill_up(disk, spare=spare)
+            with pytest.raises(StepFailed, match="no space"):
+                restore_redis_data.fn(lone.environment, made.id)
+            assert told(lone) == {"keys": 10, "sample": None, "since": "1"}
 
         monkeypatch.undo()
-        assert told(lone) == {"keys": 10, "sample": None, "since": "1"}
         (disk / "junk").unlink()
         restore_redis_data.fn(lone.environment, made.id)
         assert told(lone)["keys"] == KEYS
+        fill_up(disk, spare=32 << 10)
+        with pytest.raises(StepFailed, match="no space"):
+            put_back_redis_data.fn(lone.environment, made.id)
+        assert told(lone)["keys"] == KEYS
+
+
+def fill_up(disk: Path, *, spare: int) -> None:
+    """Leave so much room on a disk."""
+    (disk / "junk").write_bytes(b"")
+    (disk / "junk").write_bytes(bytes(shutil.disk_usage(disk).free - spare))
 
 
 @contextmanager
