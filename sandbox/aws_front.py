@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +32,8 @@ class Rule:
 
     `call` is `service.Operation`, `service.*` or `*`. `agent` must occur in the caller's user agent, `spares` must
     not. `times` counts down; None never ends. `seconds` is waited before anything else. `lose-reply` lets AWS act
-    and swallows the answer; `drop` hangs up before it acts; `account` lands the caller in another account.
+    and swallows the answer; `drop` hangs up before it acts; `account` lands the caller in another account. With
+    `per_second` only calls beyond so many in a second are caught, as AWS throttles.
     """
 
     call: str
@@ -42,6 +45,7 @@ class Rule:
     agent: str = ""
     spares: str = ""
     seconds: float = 0.0
+    per_second: int = 0
     account: str = ""
     name: str = ""
 
@@ -85,6 +89,8 @@ class Front:
         self._faults = home.faults
         self._changes = home.lambda_changes
         self._resets = home.resets
+        self._recent: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._counting = threading.Lock()
         self._changes.parent.mkdir(parents=True, exist_ok=True)
         self._changes.touch()
 
@@ -100,7 +106,7 @@ class Front:
             return self._pass(environ, start_response)
         call = aws_wire.name_of_call(environ)
         rule = self._rule_for(call, environ.get("HTTP_USER_AGENT", ""))
-        if rule is None:
+        if rule is None or (rule.per_second and not self._exceeds(rule)):
             return self._pass(environ, start_response)
         if rule.seconds:
             time.sleep(rule.seconds)
@@ -134,6 +140,18 @@ class Front:
             return first
         change_rules(self._faults, use)
         return found[0] if found else None
+
+    def _exceeds(self, rule: Rule) -> bool:
+        """Whether this call is one too many in this second. A call that is refused does not count."""
+        now = time.monotonic()
+        with self._counting:
+            recent = self._recent[f"{rule.name} {rule.call}"]
+            while recent and recent[0] <= now - 1:
+                recent.popleft()
+            if len(recent) >= rule.per_second:
+                return True
+            recent.append(now)
+            return False
 
     def _moment(self, path: str, start_response: StartResponse) -> Iterable[bytes]:
         """Keep the present, or go back to a kept one: nobody is served meanwhile."""

@@ -210,6 +210,13 @@ FAULTS: dict[str, Fault] = {
             kit_faults.hang_a_run,
             kit_faults.forget_stray_run,
         ),
+        Fault(
+            "throttled-run",
+            "A test run could read its logs only in part: AWS throttled it, and goes on throttling; in qa.",
+            kit_faults.throttle_a_run,
+            kit_faults.forget_throttled_run,
+            in_aws=False,
+        ),
         *(_on_stack(name, *how) for name, how in STACK_FAULTS.items()),
     )
 }

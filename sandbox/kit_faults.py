@@ -10,11 +10,22 @@ import tempfile
 from pathlib import Path
 
 from rules.errors import RecoveryRefused
-from sandbox import kit_runs
-from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, QA, RUNNER, RUNNER_SECRET, KitPlace
+from sandbox import kit_runs, wires
+from sandbox.kit_reading import THROTTLED_RUN
+from sandbox.test_kit.place import (
+    BILLING,
+    BILLING_FIFO,
+    INTAKE,
+    QA,
+    RUNNER,
+    RUNNER_SECRET,
+    KitPlace,
+    write_logs,
+)
 from sandbox.world import Sandbox
 
 STRAY_RUN, HUNG_RUN, GOOD_RUN, LEAKY_RUN = "run-stray", "run-hung", "run-good", "run-leaky"
+THROTTLED_LOGS = "throttled-logs"
 COUNT, CONSUMED, DEAD_LETTERS = 24, 3, 2
 """Messages of the stray run; of these, taken by the queue's own consumer; failed by it until they were dead."""
 
@@ -65,6 +76,20 @@ def hang_a_run(sandbox: Sandbox, environment: str) -> None:
     sandbox.wait_for(
         lambda: len(kit_runs.processes_of(place, HUNG_RUN)) == 3, "the run and what it started hang"
     )
+
+
+def throttle_a_run(sandbox: Sandbox, environment: str) -> None:
+    """A run that is throttled while it reads logs: it ends with half of them. AWS goes on throttling."""
+    place = _place(sandbox, environment)
+    write_logs(place)
+    wires.with_rules(THROTTLED_RUN, *wires.ON_THE_WIRE[THROTTLED_LOGS][1])(sandbox, environment)
+    kit_runs.start(place, THROTTLED_RUN, "--count", "3").wait(timeout=60)
+
+
+def forget_throttled_run(sandbox: Sandbox, environment: str) -> None:
+    """AWS answers again."""
+    wires.without_rules(THROTTLED_RUN)(sandbox, environment)
+    forget_stray_run(sandbox, environment)
 
 
 def leak_credentials(sandbox: Sandbox, environment: str) -> None:

@@ -12,6 +12,8 @@ from sandbox.kit_runs import processes_of
 from sandbox.places import Home
 from sandbox.test_kit.place import INTAKE, INTAKE_FIFO, QUEUES, RUNNER, RUNNER_SECRET, Kept, KitPlace
 
+THROTTLED_RUN = "run-throttled"
+
 
 @dataclass(frozen=True, slots=True)
 class KitReading:
@@ -36,6 +38,8 @@ class KitReading:
     evidence: tuple[str, ...]
     branches: tuple[str, ...]
     """Of the kit's repository."""
+    logs: tuple[int, int]
+    """Of the run that was throttled: how many events its logs lack, and how many stand there twice."""
 
 
 def read(home: Home) -> KitReading:
@@ -53,8 +57,26 @@ def read(home: Home) -> KitReading:
         alive=tuple(run for run in runs if processes_of(place, run)),
         locks=tuple(sorted(path.name for path in (place.folder / "locks").glob("*.lock"))),
         runs=runs,
+        logs=_logs(place),
         **_leaks(place),
     )
+
+
+def _logs(place: KitPlace) -> tuple[int, int]:
+    folder = place.artifacts / THROTTLED_RUN
+    if not folder.exists():
+        return 0, 0
+    path = folder / "logs.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    have = [json.loads(line)["id"] for line in lines]
+    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    window = int(told["settings"]["ITK_LOG_QUERY_WINDOW_SECONDS"])
+    wanted: set[str] = set()
+    for group in told["settings"]["ITK_LOG_GROUPS"].split(","):
+        pages = place.client("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName=group, startTime=int((told["began"] - window) * 1000)):
+            wanted |= {event["eventId"] for event in page["events"]}
+    return len(wanted - set(have)), len(have) - len(set(have))
 
 
 def _told(message: Kept, *, drawn: bool) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox import aws_queues
 
-SERVICES = ("lambda", "s3", "dynamodb", "cloudwatch", "secretsmanager", "sns", "sqs", "iam")
+SERVICES = ("lambda", "s3", "dynamodb", "cloudwatch", "secretsmanager", "sns", "sqs", "iam", "logs")
 PATH = "/sandbox-moments/"
 
 _kept: dict[str, dict[tuple[str, str, str], dict[str, Any]]] = {}
@@ -57,7 +57,7 @@ def _backends() -> dict[tuple[str, str, str], Any]:
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
     """A deep copy that refers to the same backends and makes locks anew."""
     memo: dict[int, Any] = {}
-    for service in (*SERVICES, "logs", "kms", "events", "kinesis"):
+    for service in (*SERVICES, "kms", "events", "kinesis"):
         whole = _backends_of(service)
         memo[id(whole)] = whole
         for regions in whole.values():

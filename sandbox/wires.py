@@ -119,14 +119,14 @@ ON_THE_WIRE: dict[str, tuple[str, tuple[Rule, ...]]] = {
         ),
     ),
     "throttled-logs": (
-        "AWS refuses every log query from the third on: rate exceeded.",
+        "AWS refuses every log query beyond three in a second: rate exceeded.",
         (
-            Rule("logs.FilterLogEvents", "delay", times=2),
             Rule(
                 "logs.FilterLogEvents",
                 "error",
                 code="ThrottlingException",
                 message="Rate exceeded",
+                per_second=3,
             ),
         ),
     ),

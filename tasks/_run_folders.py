@@ -28,6 +28,7 @@ class RunRecord(Frozen):
     """Of its process, Unix seconds."""
     host: str = ""
     began: datetime | None = None
+    ended: datetime | None = None
     lock: str = ""
     """Its lock file, below the kit's folder."""
     settings: dict[str, str] = {}
@@ -81,6 +82,7 @@ def read_record(folder: Path) -> RunRecord:
             started=float(told.get("started", 0.0)),
             host=str(told.get("host", "")),
             began=_moment(told.get("began")),
+            ended=_moment(told.get("ended")),
             lock=str(told.get("lock", "")),
             exit_code=int(told["exit_code"]) if told.get("exit_code") is not None else None,
             settings={str(name): str(value) for name, value in told.get("settings", {}).items()},

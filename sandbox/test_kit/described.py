@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from sandbox.places import ACCOUNT, REGION, Home
-from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, INTAKE_FIFO, LOG_GROUP, QA, KitPlace, dead
+from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, INTAKE_FIFO, LOG_GROUPS, QA, KitPlace, dead
 
 PRODUCTION_ACCOUNT = "999999999999"
 """What the kit must never touch."""
@@ -40,7 +40,7 @@ def described(home: Home) -> dict[str, Any]:
                     for name in (BILLING, BILLING_FIFO)
                 ),
             ],
-            "log_groups": [LOG_GROUP],
+            "log_groups": [*LOG_GROUPS],
             "copies": {
                 "directory": str(place.copies),
                 "key": {"source": "file", "name": str(place.copies_key)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.request
@@ -24,7 +25,8 @@ RUNNER, RUNNER_SECRET = "qa-orders-runner", "qa/orders/runner-key"
 """The kit's own user, and where its access key is kept."""
 
 MAX_RECEIVES = 5
-LOG_GROUP = "/qa/orders-consumer"
+LOG_GROUPS = ("/qa/orders-consumer", "/qa/orders-intake")
+"""Of the service under test."""
 OTHERS = 12
 """Messages of others in each of their queues."""
 
@@ -104,7 +106,7 @@ class KitPlace:
             "ITK_MODE": "live",
             "ITK_ACCOUNT_ID": ACCOUNT,
             "ITK_SQS_QUEUE_URL": self.url(queue),
-            "ITK_LOG_GROUPS": LOG_GROUP,
+            "ITK_LOG_GROUPS": ",".join(LOG_GROUPS),
             "ITK_LOG_QUERY_WINDOW_SECONDS": "900",
             "ITK_REDACT_KEYS": "aws_access_key_id,aws_secret_access_key,password,api_key,token",
             **more,
@@ -130,7 +132,7 @@ def open_qa(home: Home) -> None:
         sqs.create_queue(QueueName=name, Attributes=attributes)
     for queue in (BILLING, BILLING_FIFO, dead(BILLING)):
         publish_innocents(place, queue, OTHERS if queue != dead(BILLING) else 2)
-    _write_logs(place)
+    write_logs(place)
     place.configure()
 
 
@@ -161,14 +163,12 @@ def _innocent(number: int, *, fifo: bool) -> dict[str, Any]:
     return entry
 
 
-def _write_logs(place: KitPlace) -> None:
+def write_logs(place: KitPlace) -> None:
+    """The service tells of the last minute."""
     logs, now = place.client("logs"), int(time.time() * 1000)
-    logs.create_log_group(logGroupName=LOG_GROUP)
-    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="consumer")
-    logs.put_log_events(
-        logGroupName=LOG_GROUP,
-        logStreamName="consumer",
-        logEvents=[
-            {"timestamp": now - 60_000 + n * 100, "message": f"handled order {n}"} for n in range(200)
-        ],
-    )
+    for group in LOG_GROUPS:
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName="consumer")
+        told = [{"timestamp": now - 60_000 + n * 100, "message": f"handled order {n}"} for n in range(200)]
+        logs.put_log_events(logGroupName=group, logStreamName="consumer", logEvents=told)

@@ -71,7 +71,7 @@ def read_logs(groups: list[str], seconds: int) -> Iterator[list[dict[str, Any]]]
     since = int((time.time() - seconds) * 1000)
     for group in groups:
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, startTime=since, PaginationConfig={"PageSize": 50}
+            logGroupName=group, startTime=since, PaginationConfig={"PageSize": 25}
         )
         for page in pages:
             yield [

@@ -29,7 +29,7 @@ def test_a_run_publishes_and_tells_of_it(qa: KitPlace) -> None:
         m.attributes["correlation_id"] for m in held.values()
     }
     assert {m.attributes["run_id"] for m in held.values()} == {"run-1"}
-    assert len((folder / "logs.jsonl").read_text().splitlines()) == 200
+    assert len((folder / "logs.jsonl").read_text().splitlines()) == 400
     assert (folder / "report.md").exists()
     assert (folder / "trace.html").exists()
     assert kit_reading.read(qa.home).locks == ()
@@ -84,7 +84,7 @@ def test_throttled_logs_leave_half_a_result(qa: KitPlace, qa_sandbox: Sandbox) -
     assert kit_runs.start(qa, "run-1").wait(timeout=60) == THROTTLED
 
     assert "Rate exceeded" in (qa.artifacts / "run-1" / "report.md").read_text()
-    assert len((qa.artifacts / "run-1" / "logs.jsonl").read_text().splitlines()) < 200
+    assert len((qa.artifacts / "run-1" / "logs.jsonl").read_text().splitlines()) < 400
 
 
 def test_a_wrong_queue_has_everything_a_recovery_must_tell_apart(qa: KitPlace, qa_sandbox: Sandbox) -> None:
