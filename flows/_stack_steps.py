@@ -56,6 +56,8 @@ def put_back(
     if todo.files:
         put_files_back(environment, backup, list(todo.files))
     in_parallel([partial(make_network, environment, backup, name) for name in todo.networks])
+    state = read_backup(environment, backup).state
+    first, *later = levels(state, environment.docker_stack.services) or [[]]
 
     def redo(service: str) -> None:
         for network in todo.join.get(service, ()):
@@ -67,12 +69,13 @@ def put_back(
         if service in todo.stop:
             stop_service(environment, service)
         if data and service == redis:
-            restore_redis_data(environment, backup)
+            restore_redis_data(environment, backup)  # it serves then
+        elif service in first:  # it waits for nobody, and others wait for it
+            start_service(environment, service)
 
     touched = {*todo.join, *todo.recreate, *todo.restart, *todo.stop, *([redis] if data else [])}
-    in_parallel([partial(redo, service) for service in sorted(touched)])
-    state = read_backup(environment, backup).state
-    for level in levels(state, environment.docker_stack.services):
+    in_parallel([partial(redo, service) for service in sorted(touched | {*first})])
+    for level in later:
         in_parallel([partial(start_service, environment, service) for service in level])
 
 

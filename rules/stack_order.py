@@ -32,7 +32,11 @@ def levels(state: StackState, order: Sequence[str]) -> list[list[str]]:
     left = {
         name: {need for each in state.of(name) for need in each.needs} & set(services) for name in services
     }
-    if not any(left.values()):
+    told = any(left.values())
+    for host in services:
+        for guest in sharing(state, [host]):
+            left[guest] |= {host} - {guest}
+    if not told:
         named = [name for name in order if name in left]
         return [[name] for name in named] + [rest for rest in [sorted(left.keys() - set(named))] if rest]
     found: list[list[str]] = []

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import tarfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,7 @@ from rules.redis_restores import (
     MARK,
     RESERVED,
     ROOM,
+    AppendFiles,
     KeptData,
     Mark,
     append_manifest,
@@ -41,6 +43,16 @@ _NOTE_BYTES = 1 << 20
 Note = TypeVar("Note", bound=Frozen)
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What of Redis's data lies in its folder."""
+
+    files: dict[str, tarfile.TarInfo]
+    inside: tarfile.TarInfo | None
+    """The folder of an append-only file that has several."""
+    listed: AppendFiles | None
+
+
 class RedisFolder:
     """The data folder of one container, as Redis finds it when it starts with these settings."""
 
@@ -49,6 +61,8 @@ class RedisFolder:
         self.files = [settings.data_file]
         if settings.append_only and not has_several_append_files(settings.version):
             self.files.append(settings.append_file)
+        self._heads = dict[str, tarfile.TarInfo]()
+        self._last: Layout | None = None
 
     def restored(self) -> Mark | None:
         """Which backup was put here last, and by which incident; None when none was put here whole."""
@@ -66,18 +80,19 @@ class RedisFolder:
             note: What to write down there last.
             memory: What Redis held that its files do not; empty: they have everything.
         """
-        listed = append_files_of(self.client, self.container, self.settings)
+        self._last = found = self._layout()
         try:
-            return self._keep(folder, note, listed.names if listed else (), memory)
+            return self._keep(folder, note, found, found.listed.names if found.listed else (), memory)
         except TransientFailure:
             raise
         except StepFailed:  # it lists what is not there: whatever is there is kept then
             names = append_names_in(self.client, self.container, self.settings)
-            return self._keep(folder, note, names, memory)
+            return self._keep(folder, note, found, names, memory)
 
-    def _keep(self, folder: str, note: KeptData, names: Iterable[str], memory: Path | None) -> KeptData:
-        there = [(name, head) for name in self.files if (head := self._head(name))]
-        inside = self._head(self.settings.append_directory) if self.settings.append_only else None
+    def _keep(
+        self, folder: str, note: KeptData, found: Layout, names: Iterable[str], memory: Path | None
+    ) -> KeptData:
+        there, inside = [*found.files.items()], found.inside
         members = [*self._nothing(RESERVED), (folder_entry(folder, self.owner, 0o700), None)]
         if inside is not None:
             members.append((folder_entry(f"{folder}/{self.settings.append_directory}", inside, 0o755), None))
@@ -115,7 +130,7 @@ class RedisFolder:
         self._put(self._nothing(INCOMING, RESERVED))
 
     def put(self, mark: Mark) -> None:
-        """Put what was brought where Redis will look for it, and say so last.
+        """Put what was brought where Redis will look for it, and say so last. Redis has not run since `keep`.
 
         All of it is second names of one file: Redis writes neither to a data file nor to an append-only file's base.
         """
@@ -125,14 +140,14 @@ class RedisFolder:
         believed = settings.append_file if settings.append_only and not several else settings.data_file
         members: list[tuple[tarfile.TarInfo, Content]] = [(second_name(believed, INCOMING, owner), None)]
         if settings.append_only and several:
-            found = append_files_of(self.client, self.container, settings)
-            number = found.next_number if found else 1
+            found = self._last or self._layout()
+            number = found.listed.next_number if found.listed else 1
             base, appended = (
                 f"{settings.append_directory}/{name}" for name in append_names(settings, number)
             )
             manifest = append_manifest(settings, number).encode()
             listing = f"{settings.append_directory}/{settings.append_file}.manifest"
-            inside = self._head(settings.append_directory) or owner
+            inside = found.inside or owner
             members += [
                 (folder_entry(settings.append_directory, inside, inside.mode | 0o700), None),
                 (second_name(base, INCOMING, owner), None),
@@ -163,17 +178,31 @@ class RedisFolder:
     @functools.cached_property
     def owner(self) -> tarfile.TarInfo:
         """Whose the old data file is; the folder's owner where there is none, or only root could read it."""
-        folder = self._head(".") or tarfile.TarInfo()
         file = self._head(self.settings.data_file)
-        return folder if file is None or (file.uid == 0 and folder.uid != 0) else file
+        if file is not None and file.uid:
+            return file
+        folder = self._head(".") or tarfile.TarInfo()
+        return folder if file is None or folder.uid else file
+
+    def _layout(self) -> Layout:
+        files = {name: head for name in self.files if (head := self._head(name))}
+        folder = self.settings.append_directory
+        inside = self._head(folder) if self.settings.append_only else None
+        listed = append_files_of(self.client, self.container, self.settings) if inside else None
+        return Layout(files=files, inside=inside, listed=listed)
 
     def _head(self, name: str) -> tarfile.TarInfo | None:
-        """Owner and mode of something in the folder; None when it is not there."""
-        try:
-            with archived(self.client, self.container, self._path(name)) as tar:
-                return tar.next()
-        except Absent:
-            return None
+        """Owner and mode of something in the folder; None when it is not there. Redis takes none of it away."""
+        if name not in self._heads:
+            try:
+                with archived(self.client, self.container, self._path(name)) as tar:
+                    head = tar.next()
+            except Absent:
+                return None
+            if head is None:
+                return None
+            self._heads[name] = head
+        return self._heads[name]
 
     def _note(self, name: str, kind: type[Note]) -> Note | None:
         text = small_file(self.client, self.container, self._path(name), _NOTE_BYTES)

@@ -10,7 +10,6 @@ from blocks.environment import Environment
 from ledger.cases import now
 from rules.errors import StepFailed, TransientFailure
 from rules.redis_restores import KeptData, Mark, kept_folder
-from rules.redis_settings import RedisSettings
 from tasks._backup_files import written
 from tasks._redis_folder import RedisFolder
 from tasks._redis_saves import SaveRefused, save
@@ -21,11 +20,10 @@ from tasks.redis_dumps import streamed
 
 
 def stop_and_keep(
-    environment: Environment, container: dict[str, Any], settings: RedisSettings, mark: Mark, scratch: Path
+    environment: Environment, container: dict[str, Any], place: RedisFolder, mark: Mark, scratch: Path
 ) -> str:
     """Stop Redis and keep what it has, unless a run before this one did just that; the folder's name."""
-    client, identity = environment.docker_stack.host.client(), str(container["Id"])
-    place, number = RedisFolder(client, identity, settings), 1
+    number = 1
     last: KeptData | None = None
     while found := place.kept(kept_folder(mark.incident, number)):
         last, number = found, number + 1
@@ -40,7 +38,7 @@ def stop_and_keep(
         with contextlib.suppress(StepFailed):
             place.clear()
         raise
-    stop(client, identity)
+    stop(place.client, place.container)
     place.keep(folder, note, memory=memory)
     return folder
 

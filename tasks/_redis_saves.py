@@ -1,22 +1,74 @@
-"""Telling Redis to write its data file, and waiting until it has: others may be saving at the same time."""
+"""Seeing that what Redis holds is on its disk: its data file is written, or its append-only file has everything."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
+from blocks.environment import Environment
 from blocks.redis_errors import translated
 from rules.errors import StepFailed, TransientFailure
 from tasks.kinds import pause
+from tasks.redis_data import connection, look_at_redis
 
 if TYPE_CHECKING:
     from redis import Redis
 
 _SAVE_SECONDS, _POLL_SECONDS = 300.0, 0.05
+_PAUSE_MILLISECONDS = 60_000
+_APPEND_SECONDS = 5.0
+"""It may keep what is to be appended for two seconds, while its disk is busy."""
 
 
 class SaveRefused(StepFailed):
     """Raised when Redis cannot write its data file."""
+
+
+def everything_is_on_disk(environment: Environment) -> bool:
+    """Hold writers back and see that all that Redis holds is on its disk: then it may be killed and loses nothing.
+
+    False where it does not answer, or cannot tell: it should be asked to end, and be given time.
+
+    Raises:
+        TransientFailure: it does not finish saving.
+        StepFailed: only its memory has what it holds, and it cannot save that; writers go on.
+    """
+    look = look_at_redis.fn(environment)
+    if not look.answers or look.loading:
+        return False
+    with connection(environment, timeout_seconds=30) as redis:
+        appends = look.append_only and look.last_append_ok
+        try:
+            with translated("hold writers back"):
+                redis.client_pause(_PAUSE_MILLISECONDS, all=False)
+        except StepFailed:
+            if appends:
+                return False  # an older one cannot; asked to end, it appends what is left
+            raise
+        if appends:
+            return _has_appended(redis)
+        try:
+            save(redis)
+        except StepFailed as error:
+            with translated("let writers go on"):
+                redis.client_unpause()
+            if isinstance(error, TransientFailure):
+                raise
+            raise StepFailed(
+                f"Redis is not stopped, for it cannot save what only its memory holds: {error.message}",
+                hint="Bring its data back from a backup instead: then what it holds is kept beside it.",
+            ) from error
+    return True
+
+
+def _has_appended(redis: Redis) -> bool:
+    """Whether its append-only file has everything; what is in the system's hands outlives the process."""
+    deadline = time.monotonic() + _APPEND_SECONDS
+    while persistence(redis)["aof_buffer_length"]:
+        if time.monotonic() > deadline:
+            return False
+        pause(_POLL_SECONDS)
+    return True
 
 
 def save(redis: Redis) -> int:

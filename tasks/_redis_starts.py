@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from redis import Redis
 
-_STOP_TRIES, _POLL_SECONDS = 50, 0.1
+_STOP_TRIES, _POLL_SECONDS = 100, 0.05
 _LOAD_SECONDS, _BYTES_A_SECOND = 60.0, 5 << 20
 
 
@@ -66,25 +66,29 @@ def stop(client: DockerClient, container: str) -> None:
     raise StepFailed("Redis's container does not stop.", hint="Look at the engine of that host.")
 
 
-def start(
-    environment: Environment, container: dict[str, Any], manifest: BackupManifest
-) -> tuple[RedisSettings, Loaded]:
-    """Start Redis and wait until it has read its data; how it keeps it, and what it read.
+def start(environment: Environment, container: dict[str, Any], manifest: BackupManifest) -> Loaded:
+    """Start Redis and wait until it has read its data; what it read.
 
     Raises:
         StepFailed: it does not start with what lies there.
     """
-    client, begun = environment.docker_stack.host.client(), launch(environment, container)
+    begun = launch(environment, container)
     seconds = _LOAD_SECONDS + manifest.file(DATA).size / _BYTES_A_SECOND
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         look = look_at_redis.fn(environment)
         if look.answers and not look.loading:
             with connection(environment, timeout_seconds=30) as redis:
-                return settings_of(redis, client, container), _loaded(redis, manifest)
+                return _loaded(redis, manifest)
         refuse_crashed(environment, container, begun, look.reason)
         pause(_POLL_SECONDS)
     raise StepFailed(f"Redis did not read its data within {seconds:.0f} s.", hint="Is its disk slow?")
+
+
+def settings_now(environment: Environment, container: dict[str, Any]) -> RedisSettings:
+    """How the Redis that runs keeps its data."""
+    with connection(environment, timeout_seconds=30) as redis:
+        return settings_of(redis, environment.docker_stack.host.client(), container)
 
 
 def launch(environment: Environment, container: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from blocks.environment import Environment
 from ledger.cases import current_case
@@ -15,7 +16,7 @@ from rules.redis_settings import RedisSettings
 from tasks._redis_folder import RedisFolder
 from tasks._redis_keeping import stop_and_keep
 from tasks._redis_settings import settings_at_start
-from tasks._redis_starts import redis_container, start
+from tasks._redis_starts import redis_container, settings_now, start
 from tasks.backup_contents import fetch_data, manifest_of
 from tasks.kinds import action, say
 from tasks.redis_data import look_at_redis
@@ -43,19 +44,19 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
     mark = Mark(incident=case.incident_id if case else "", backup=backup)
     with tempfile.TemporaryDirectory(prefix="backstop-restore-") as scratch:
         manifest, data = manifest_of.fn(environment, backup), Path(scratch) / DATA
-        fetch_data(environment, manifest, data)
         client, container = environment.docker_stack.host.client(), redis_container(environment)
         settings = settings_at_start(client, container, manifest.redis)
-        if _is_restored(environment, settings, manifest, mark):
+        if _is_restored(environment, container, settings, manifest, mark):
             return Effect(subject="Redis data", changed=False, after=backup)
+        fetch_data(environment, manifest, data)
         before = look_at_redis.fn(environment)
         for _ in range(_ROUNDS):
             container = redis_container(environment)
             place = RedisFolder(client, container["Id"], settings)
             place.bring(data)
-            kept = stop_and_keep(environment, container, settings, mark, Path(scratch))
+            kept = stop_and_keep(environment, container, place, mark, Path(scratch))
             place.put(mark)
-            told, loaded = start(environment, container, manifest)
+            loaded = start(environment, container, manifest)
             check = judge_loaded(manifest, loaded)
             if check.verdict is Verdict.PASS:
                 return Effect(
@@ -65,6 +66,7 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
                     after=f"{backup}: {check.seen}",
                     detail=f"the data before is kept in {settings.directory}/{kept}",
                 )
+            told = settings_now(environment, container)
             if same_place(settings, told):
                 raise StepFailed(
                     f"Redis does not hold the data of {backup}: {check.reason}.",
@@ -76,14 +78,18 @@ def restore_redis_data(environment: Environment, backup: str) -> Effect:
 
 
 def _is_restored(
-    environment: Environment, settings: RedisSettings, manifest: BackupManifest, mark: Mark
+    environment: Environment,
+    container: dict[str, Any],
+    settings: RedisSettings,
+    manifest: BackupManifest,
+    mark: Mark,
 ) -> bool:
     """Whether a run of this incident got as far: it may have been killed before it started Redis, or right after."""
-    client, container = environment.docker_stack.host.client(), redis_container(environment)
-    if RedisFolder(client, container["Id"], settings).restored() != mark:
+    client = environment.docker_stack.host.client()
+    if RedisFolder(client, str(container["Id"]), settings).restored() != mark:
         return False
     try:
-        _, loaded = start(environment, container, manifest)
+        loaded = start(environment, container, manifest)
     except TransientFailure:
         raise
     except StepFailed as error:

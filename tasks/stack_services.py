@@ -9,17 +9,15 @@ from typing import Any
 
 from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
-from rules.errors import StepFailed, TransientFailure
+from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.stacks import RUNNING, ContainerLook, StackLook, describe, may_run
 from tasks._container_health import is_ready, patience
-from tasks._redis_saves import save
+from tasks._redis_saves import everything_is_on_disk
 from tasks.containers import inspected, look_of, service_of
 from tasks.kinds import action, in_parallel, pause, probe, scaled
-from tasks.redis_data import connection, look_at_redis
 
-_POLL_SECONDS = 0.2
-_PAUSE_MILLISECONDS = 60_000
+_POLL_SECONDS = 0.1
 _SAVING_SECONDS = 60
 """That long Redis may take to end: what it holds is at stake."""
 _STARTS = 3
@@ -109,37 +107,13 @@ def stop_container(environment: Environment, container: dict[str, Any]) -> None:
     client, name = stack.host.client(), str(container["Name"]).lstrip("/")
     seconds = patience(container, stack.host.address.startswith("unix://"))
     if service_of(container) == stack.redis.service:
-        _save_memory(environment)
-        seconds = max(seconds, _SAVING_SECONDS)
+        # A shutdown would save once more what is on the disk already: seconds, where it holds much.
+        seconds = 0 if everything_is_on_disk(environment) else max(seconds, _SAVING_SECONDS)
     try:
         with translated(f"stop {name}"):
             client.api.stop(container["Id"], timeout=seconds)
     except Absent:
         return
-
-
-def _save_memory(environment: Environment) -> None:
-    """Let Redis write what only its memory holds, while nobody writes to it: stopping it would lose that.
-
-    With an append-only file everything is on the disk already.
-    """
-    look = look_at_redis.fn(environment)
-    if not look.answers or look.loading or (look.append_only and look.last_append_ok):
-        return
-    with connection(environment, timeout_seconds=30) as redis:
-        with translated("hold writers back"):
-            redis.client_pause(_PAUSE_MILLISECONDS, all=False)
-        try:
-            save(redis)
-        except StepFailed as error:
-            with translated("let writers go on"):
-                redis.client_unpause()
-            if isinstance(error, TransientFailure):
-                raise
-            raise StepFailed(
-                f"Redis is not stopped, for it cannot save what only its memory holds: {error.message}",
-                hint="Bring its data back from a backup instead: then what it holds is kept beside it.",
-            ) from error
 
 
 def _wait_until_ready(environment: Environment, container: str, deadline: float) -> None:

@@ -158,6 +158,9 @@ def test_who_lives_in_anothers_network_goes_along() -> None:
     told = stack(redis, container("kong", NetworkMode=f"container:{redis['Id']}"))
 
     assert sharing(state(told), ["redis"]) == ["kong"]
+    told["containers"].append(container("nginx", "app::"))
+    told["containers"].append(container("app"))
+    assert levels(state(told), []) == [["app", "redis"], ["kong", "nginx"]]
     assert state(told).of("kong")[0].host["NetworkMode"] == "container:shop-redis"
 
 
