@@ -35,7 +35,7 @@ PATIENCE_MILLISECONDS = 30_000
 RECOVERY_MILLISECONDS = 150_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack(sandbox: Sandbox, masking_too: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Backstop's own parts on the sandbox, with release 1 proven good before release 2 went live."""
     from deployments.environments import load_environment
