@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     environments: Path = Field(
         default=Path("deployments/environments"), description="Folder of the environment files."
     )
+    alarm_routes: Path = Field(
+        default=Path("deployments/alarm_routes.yaml"),
+        validation_alias="BACKSTOP_WEBHOOK_ROUTES",
+        description="The routes file, as the webhook receiver knows it.",
+    )
     delay_scale: float = Field(
         default=1.0, gt=0, le=10, description="Factor on every period and pause; tests make it small."
     )

@@ -28,6 +28,7 @@ _COMPARED = (
     "parameters",
     "parameter_openapi_schema",
     "schedules",
+    "concurrency_limit",
     "work_pool_name",
     "job_variables",
     "paused",
@@ -116,6 +117,7 @@ def specification(
         "parameters": entry.parameters,
         "parameter_openapi_schema": schema,
         "schedules": [one.model_dump() for one in entry.schedules],
+        "concurrency_limit": entry.concurrency_limit.model_dump() if entry.concurrency_limit else None,
         "work_pool_name": pool,
         "job_variables": entry.work_pool.job_variables if entry.work_pool and pool else {},
         "paused": False,
@@ -144,6 +146,7 @@ def _differing(spec: dict[str, Any], there: DeploymentResponse) -> tuple[str, ..
     now = there.model_dump(include=set(_COMPARED))
     now["tags"] = sorted(there.tags)
     now["schedules"] = [_plain_schedule(one) for one in there.schedules]
+    now["concurrency_limit"] = _plain_limit(there)
     now["work_pool_name"] = there.work_pool_name
     wanted = dict(spec, schedules=sorted(spec["schedules"], key=_slug))
     now["schedules"].sort(key=_slug)
@@ -165,6 +168,15 @@ def _plain_schedule(there: Any) -> dict[str, Any]:
     }
 
 
+def _plain_limit(there: DeploymentResponse) -> dict[str, Any] | None:
+    """A deployment's limit as `prefect.yaml` would say it."""
+    limit, options = there.global_concurrency_limit, there.concurrency_options
+    if limit is None:
+        return None
+    strategy = options.collision_strategy.value if options else "ENQUEUE"
+    return {"limit": limit.limit, "collision_strategy": strategy}
+
+
 def _slug(schedule: dict[str, Any]) -> str:
     return str(schedule["slug"])
 
@@ -172,9 +184,11 @@ def _slug(schedule: dict[str, Any]) -> str:
 def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> None:
     """Create the deployment, or replace the one of that name (the server keeps its id and its runs)."""
     from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+    from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
     from prefect.client.schemas.schedules import construct_schedule
 
     flow_name, _, name = full_name.partition("/")
+    limit = spec["concurrency_limit"]
     schedules = [
         DeploymentScheduleCreate(
             schedule=construct_schedule(
@@ -191,8 +205,16 @@ def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> N
         name=name,
         enforce_parameter_schema=True,
         schedules=schedules,
-        **{key: spec[key] for key in _COMPARED if key != "schedules"},
+        concurrency_limit=limit["limit"] if limit else None,
+        concurrency_options=ConcurrencyOptions(
+            collision_strategy=ConcurrencyLimitStrategy(limit["collision_strategy"])
+        )
+        if limit
+        else None,
+        **{key: spec[key] for key in _COMPARED if key not in ("schedules", "concurrency_limit")},
     )
+    if limit is None:  # nor does it take a limit away
+        client.update_deployment(written, DeploymentUpdate(concurrency_limit=None, concurrency_options=None))
     if spec["work_pool_name"] is None:  # replacing alone leaves it in the pool it was in
         client.update_deployment(written, DeploymentUpdate(work_pool_name=None))
 

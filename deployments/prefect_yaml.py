@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from deployments.yaml_files import first_fault, read_mapping, refuse_secrets
 from rules.errors import RecoveryRefused
+from rules.stuck_runs import OURS_TAG
 from rules.values import Frozen
 
-OURS = "backstop"
-"""The tag that marks a deployment as ours: only such are changed or removed."""
+OURS = OURS_TAG
+"""Only deployments with this tag are changed or removed."""
 
 FILE = Path("prefect.yaml")
 
@@ -72,6 +73,13 @@ class WorkPool(Frozen):
         return name or None
 
 
+class Concurrency(Frozen):
+    """How many runs of a deployment may go at the same time; a further one waits, or is cancelled at once."""
+
+    limit: int = Field(ge=1)
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
+
+
 class Entry(Frozen):
     """One deployment. Without a description it has the flow's docstring."""
 
@@ -82,6 +90,7 @@ class Entry(Frozen):
     parameters: dict[str, Any] = {}
     schedules: tuple[Schedule, ...] = ()
     schedule_each: EachSchedule | None = None
+    concurrency_limit: Concurrency | None = None
     work_pool: WorkPool | None = None
     pull: tuple[dict[str, Any], ...] | None = None
 
@@ -149,6 +158,6 @@ def refuse_unknown_parameters(path: Path, entry: Entry, known: set[str]) -> None
 
 _KEYS = frozenset(
     name
-    for model in (PrefectFile, Entry, Schedule, EachSchedule, WorkPool)
+    for model in (PrefectFile, Entry, Schedule, EachSchedule, Concurrency, WorkPool)
     for name in (field.alias or name for name, field in model.model_fields.items())
 )

@@ -18,10 +18,9 @@ from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending, Scheduled
 
-T = TypeVar("T")
+from rules.stuck_runs import RECOVERY_TAG
 
-RECOVERY_TAG = "recovery"
-"""On the deployments whose runs are taken up again when their process dies."""
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """How often one run of a recovery is begun before its death is left to people."""

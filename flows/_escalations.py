@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Scheduled
 
@@ -61,16 +62,8 @@ def schedule_on_server(case: Case) -> str:
         with prefect_server() as client:
             if client is None:
                 return "this process knows no Prefect server"
-            deployment = client.read_deployment_by_name(DEPLOYMENT)
             for row in rows:
-                run = client.create_flow_run_from_deployment(
-                    deployment.id,
-                    parameters={"incident": row.incident_id, "level": row.level},
-                    state=Scheduled(scheduled_time=row.due_at),
-                    name=f"page-{row.name.lower().replace(' ', '-') or row.level}-{row.incident_id[-6:]}",
-                    idempotency_key=f"{row.incident_id}/escalate/{row.level}",
-                )
-                made[row.level] = str(run.id)
+                made[row.level] = ask_for_page(client, row)
     except Exception as error:  # noqa: BLE001 - whatever the server does, the recovery goes on
         log.warning("escalations of %s are in the ledger only: %s", case.incident_id, error)
         problem = f"{type(error).__name__} from the Prefect server"
@@ -80,6 +73,20 @@ def schedule_on_server(case: Case) -> str:
         for row in escalations.of_incident(session, case.incident_id):
             row.flow_run_id = row.flow_run_id or made.get(row.level)
     return problem
+
+
+def ask_for_page(
+    client: SyncPrefectClient, row: EscalationRow, again: str = "", *, at_once: bool = False
+) -> str:
+    """Ask the server for the run that pages a level when it is due; its id. The same `again` gives the same run."""
+    run = client.create_flow_run_from_deployment(
+        client.read_deployment_by_name(DEPLOYMENT).id,
+        parameters={"incident": row.incident_id, "level": row.level},
+        state=Scheduled(scheduled_time=now() if at_once else row.due_at),
+        name=f"page-{row.name.lower().replace(' ', '-') or row.level}-{row.incident_id[-6:]}",
+        idempotency_key=f"{row.incident_id}/escalate/{row.level}" + (f"/{again}" if again else ""),
+    )
+    return str(run.id)
 
 
 def due_now(case: Case) -> list[int]:

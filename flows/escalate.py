@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import yaml
 from prefect import flow
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from blocks.environment import Environment
-from blocks.settings import settings
+from flows._environments import environment_named
 from flows._escalations import begin_page, mark_paged
-from flows._prefect_server import prefect_server
 from ledger import escalations
 from ledger.database import open_ledger
 from ledger.models import IncidentRow
@@ -51,7 +48,7 @@ def escalate(
         return _told(f"nobody is paged: {incident} ended, level {level} was cancelled")
     if due and due.sent_at:
         return _told(f"level {level} of {incident} was paged at {due.sent_at:%H:%M:%S} UTC")
-    environment = _environment(row.environment)
+    environment = environment_named(row.environment)
     highest = max(level, len(environment.escalation.levels))
     for attempt in range(TRIES):
         for each in range(level, highest + 1):
@@ -74,24 +71,3 @@ def escalate(
 def _told(text: str) -> str:
     say(text)
     return text
-
-
-def _environment(name: str) -> Environment:
-    """The environment as its block on the server says, or where there is none, as its file says."""
-    with prefect_server() as client:
-        if client is not None:
-            try:
-                found = Environment.load(name)
-            except ValueError:
-                pass  # there is no such block
-            else:
-                if isinstance(found, Environment):
-                    return found
-    path = settings().environments / f"{name}.yaml"
-    try:
-        return Environment.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValidationError, yaml.YAMLError) as error:
-        raise RecoveryRefused(
-            f"The environment {name} is neither a block nor a file in {path.parent}.",
-            hint="Register it, or set BACKSTOP_ENVIRONMENTS.",
-        ) from error

@@ -92,6 +92,17 @@ def _columns(alarm: NewAlarm) -> dict[str, Any]:
     return {name: getattr(alarm, name) for name in NewAlarm.__slots__} | _LATER
 
 
+def delivered(session: Session, source: str, external_ids: Sequence[str]) -> set[str]:
+    """Those of a source's external ids that are kept already."""
+    found: set[str] = set()
+    for start in range(0, len(external_ids), _LARGEST_BATCH):
+        these = _TABLE.c.external_id.in_(external_ids[start : start + _LARGEST_BATCH])
+        found |= set(
+            session.execute(select(_TABLE.c.external_id).where(_TABLE.c.source == source, these)).scalars()
+        )
+    return found
+
+
 def waiting(session: Session) -> list[Pair]:
     """The pairs that have stored alarms, longest waiting first."""
     wanted = (

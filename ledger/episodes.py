@@ -38,6 +38,12 @@ class Asked:
     received_at: datetime
     attempts: int
 
+    @property
+    def run_parameters(self) -> dict[str, Any]:
+        """What its flow run is given, beside the environment."""
+        request = {"requested_by": "alarm", "reason": self.name, "alarm": self.alarm}
+        return {**self.parameters, "request": request}
+
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
@@ -141,12 +147,8 @@ def _unplaced(session: Session, pair: Pair) -> Sequence[Row[Any]]:
 
 def _tell(session: Session, known: Standing, alarm: Row[Any]) -> None:
     """Note on the open incident's timeline that an alarm fired too, once for each name."""
-    entry = f"{alarm.name} fired too (from {alarm.source})"
-    told_before = select(TimelineRow.id).where(
-        TimelineRow.incident_id == known.incident, TimelineRow.kind == "alarm", TimelineRow.text == entry
-    )
-    if session.scalars(told_before.limit(1)).first() is None:
-        incidents.attach_alarm(session, known.incident, entry, {"alarm": alarm.id})
+    told = f"{alarm.name} fired too (from {alarm.source})"
+    incidents.note_once(session, known.incident, "alarm", told, {"alarm": alarm.id})
 
 
 def _write(session: Session, ids: Sequence[str], key: str, run: str | None, now: datetime) -> None:

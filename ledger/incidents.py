@@ -15,7 +15,7 @@ from ledger import escalations, leases, timeline
 from ledger.cases import Case, now
 from ledger.database import Ledger
 from ledger.holders import Holder
-from ledger.models import IncidentRow, LeaseRow, StepRow
+from ledger.models import IncidentRow, LeaseRow, StepRow, TimelineRow
 from rules.errors import AlreadyHandled
 from rules.outcomes import Ending, Finding, Phase
 from rules.redaction import redact
@@ -232,9 +232,15 @@ def orphaned(session: Session, at: datetime) -> list[IncidentRow]:
     return found
 
 
-def attach_alarm(session: Session, incident_id: str, text: str, data: dict[str, Any] | None = None) -> None:
-    """Note on an open incident's timeline that a further alarm arrived."""
-    row = session.get_one(IncidentRow, incident_id)
-    timeline.append(
-        session, incident_id, at=now(), phase=Phase(row.phase), kind="alarm", text=text, data=data
+def note_once(
+    session: Session, incident_id: str, kind: str, text: str, data: dict[str, Any] | None = None
+) -> bool:
+    """Note on an incident's timeline what its run did not do itself; false when that was noted before."""
+    told_before = select(TimelineRow.id).where(
+        TimelineRow.incident_id == incident_id, TimelineRow.kind == kind, TimelineRow.text == text
     )
+    if session.scalars(told_before.limit(1)).first() is not None:
+        return False
+    phase = Phase(session.get_one(IncidentRow, incident_id).phase)
+    timeline.append(session, incident_id, at=now(), phase=phase, kind=kind, text=text, data=data)
+    return True

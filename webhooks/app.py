@@ -18,11 +18,11 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from flows._alarm_routes import Configuration, load_configuration
 from ledger.alarms import prove_writable
 from ledger.database import Ledger, open_ledger
 from rules.errors import RecoveryRefused
 from webhooks.certificates import CertificateStore
-from webhooks.configuration import Configuration, load_configuration
 from webhooks.dispatcher import Dispatcher, utc_now
 from webhooks.gate import Gate, Refusal
 from webhooks.inbox import Inbox

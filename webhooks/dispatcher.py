@@ -16,7 +16,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ledger import alarms, episodes
 from ledger.alarms import Pair
@@ -145,11 +144,9 @@ class Dispatcher:
         return judge
 
     async def _ask(self, pair: Pair, asked: Asked) -> bool:
-        request = {"requested_by": "alarm", "reason": asked.name, "alarm": asked.alarm}
-        parameters: dict[str, Any] = {**asked.parameters, "request": request}
         try:
             run, is_new = await self._prefect.create_run(
-                pair.scenario, pair.environment, parameters, asked.key
+                pair.scenario, pair.environment, asked.run_parameters, asked.key
             )
         except PrefectAway as error:
             self._figures.dispatches.labels("retried").inc()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 
-from pydantic import JsonValue
 from starlette.responses import Response
 
-from flows._catalogue import scenarios
+from flows._alarm_intake import routed
+from flows._alarm_routes import Configuration
 from ledger.alarms import NewAlarm, new_id
 from rules.alarms import Alarm, from_alertmanager, from_cloudwatch, from_generic
 from rules.errors import RecoveryRefused
 from rules.github_events import from_github
 from rules.redaction import redact
-from rules.triggers import Route, route
-from webhooks.configuration import Configuration
 from webhooks.gate import Refusal
 from webhooks.inbox import Inbox
 from webhooks.metrics import Figures
@@ -77,14 +74,14 @@ class Intake:
                 alarms = list(_READERS[sender.format](body, name))
         except RecoveryRefused as error:
             raise Refusal(400, error.message, hint=error.hint, reason="shape") from None
-        return await self._keep(name, [self._routed(alarm, now) for alarm in alarms])
+        return await self._keep(name, [routed(alarm, self._configuration, now) for alarm in alarms])
 
     def _notification(self, message: SnsMessage, now: datetime) -> NewAlarm:
         try:
             alarm = from_cloudwatch(message.Message, source="sns", external_id=message.MessageId)
         except RecoveryRefused as error:
             return self._unread(message, now, "not an alarm", error.message)
-        return self._routed(alarm, now)
+        return routed(alarm, self._configuration, now)
 
     def _unread(self, message: SnsMessage, now: datetime, what: str, reason: str) -> NewAlarm:
         return NewAlarm(
@@ -98,30 +95,6 @@ class Intake:
             state="ignored",
             body={"topic": message.TopicArn, "subject": redact(message.Subject or "")},
             error=redact(reason),
-        )
-
-    def _routed(self, alarm: Alarm, now: datetime) -> NewAlarm:
-        led = route(alarm, self._configuration)
-        to = led.route
-        return NewAlarm(
-            id=new_id(now),
-            source=alarm.source,
-            external_id=alarm.external_id,
-            received_at=now,
-            occurred_at=alarm.occurred_at,
-            name=_redacted(alarm.name),
-            status=alarm.status.value,
-            state="stored" if to else "ignored",
-            body={
-                "account": alarm.account,
-                "region": alarm.region,
-                "summary": _redacted(alarm.summary),
-                "labels": _redacted_labels(tuple(alarm.labels.items())),
-            },
-            scenario=to.scenario if to else None,
-            environment=to.environment if to else None,
-            parameters=_parameters(to, alarm) if to else {},
-            error=led.reason,
         )
 
     async def _keep(self, source: str, new: Sequence[NewAlarm]) -> Response:
@@ -139,20 +112,3 @@ _READERS: dict[str, Callable[[bytes, str], Sequence[Alarm]]] = {
     "cloudwatch": lambda body, source: (from_cloudwatch(body, source=source),),
     "generic": lambda body, source: (from_generic(body, source=source),),
 }
-
-
-@lru_cache(maxsize=1024)
-def _redacted(text: str) -> str:
-    """In a storm the same few texts come again and again; redacting is most of a delivery's cost."""
-    return redact(text)
-
-
-@lru_cache(maxsize=1024)
-def _redacted_labels(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return redact(dict(labels))
-
-
-def _parameters(to: Route, alarm: Alarm) -> dict[str, JsonValue]:
-    labels = {label: _redacted(alarm.labels.get(label, "")) for label in to.handed_on.values()}
-    numbers = next((known.whole_numbers for known in scenarios() if known.name == to.scenario), frozenset())
-    return to.given(labels, numbers)

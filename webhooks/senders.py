@@ -7,8 +7,8 @@ import hmac
 from collections.abc import Mapping
 
 from blocks.secret_reference import SecretReference
+from flows._alarm_routes import Sender
 from rules.errors import BackstopError
-from webhooks.configuration import Sender
 from webhooks.gate import Refusal
 
 _NO_TOKEN = Refusal(

@@ -66,6 +66,9 @@ def test_deployments_are_created_left_alone_updated_and_removed(
     assert _kinds(applied) == [Kind.UPDATED, Kind.REMOVED]
     assert applied[0].detail == "schedules"
     assert _kinds(apply_deployments(client, one, ours=tag)) == [Kind.UNCHANGED]
+    one["sample-note/one"]["concurrency_limit"] = None
+    assert apply_deployments(client, one, ours=tag)[0].detail == "concurrency_limit"
+    assert _kinds(apply_deployments(client, one, ours=tag)) == [Kind.UNCHANGED]
     assert client.read_deployment_by_name("sample-note/one").id == before
     assert client.read_deployment(foreign).name == f"foreign-{tag}"
     with pytest.raises(ObjectNotFound):
@@ -198,6 +201,7 @@ def _wanted(folder: Path, tag: str, *names: str) -> dict[str, dict[str, Any]]:
     file = folder / "prefect.yaml"
     entries = [
         f"  - name: {name}\n    entrypoint: tests.deployments.sample_flows.note\n    tags: [backstop]\n"
+        "    concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}\n"
         '    parameters: {mark: a}\n    schedules: [{slug: monthly, cron: "0 3 1 * *", timezone: Asia/Kolkata}]\n'
         for name in names
     ]

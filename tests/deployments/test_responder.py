@@ -9,7 +9,7 @@ import psutil
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from deployments.runs import RECOVERY_TAG
+from rules.stuck_runs import RECOVERY_TAG
 
 if TYPE_CHECKING:
     from tests.deployments.conftest import Practice
@@ -75,6 +75,24 @@ def test_a_killed_process_is_seen_at_once(served: Practice) -> None:
 
     assert ended.state is not None
     assert ended.state.message == "Its process was killed by SIGKILL."
+
+
+def test_what_comes_too_often_is_skipped_and_not_queued(served: Practice) -> None:
+    """Of a deployment that goes one at a time, a run that is due while another goes is cancelled and never begins."""
+    skip = {"collision_strategy": "CANCEL_NEW"}
+    deployment = served.deployment("nap", concurrency_limit=1, concurrency_options=skip)
+    first = served.run(deployment, seconds=300)
+    process = served.process(first)
+
+    second = served.run(deployment, seconds=300)
+    served.ends(second, StateType.CANCELLED)
+
+    assert process.is_running()
+    assert served.lines("begin", second) == []
+    served.cancel(first)
+    served.ends(first, StateType.CANCELLED)
+    third = served.run(deployment, seconds=0)
+    served.ends(third, StateType.COMPLETED)
 
 
 def test_a_killed_recovery_is_taken_up_again(served: Practice) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from blocks.environment import Environment
 from blocks.settings import settings
+from ledger.database import open_ledger
 from rules.backups import BackupKind
 from rules.retention import Proof
 from sandbox import breaking
@@ -22,10 +23,14 @@ from tasks.backup_proofs import record_proof
 from tasks.backups import Occasion, backup_names, take_backup
 from tests.flows.broken_canary import MOMENT, Production
 from tests.flows.broken_stack import BrokenStack
+from tests.flows.janitor_world import JanitorWorld, fresh_name
 from tests.flows.preprod_world import Preprod
 from tests.stored_backups import backup_account
+from tests.switchboard import make_environment, wire
 
 __all__ = ["backup_account"]
+
+NOTICES = {"source": "environment", "name": "NOTICES_URL"}
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +98,25 @@ def stack_environment(stack: DockerStack, store: Path) -> Environment:
     found = described(stack)
     found["platform"]["backups"]["directory"] = str(store)
     return Environment.model_validate(found)
+
+
+@pytest.fixture
+def janitor(
+    prefect_server: str, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[JanitorWorld]:
+    """The switches' scenario on a real server, both switches bad, an empty ledger, and no alarm routes."""
+    from moto import mock_aws
+    from prefect.client.orchestration import get_client
+
+    routes = own_home / "routes.yaml"
+    routes.write_text("environments: {}")
+    monkeypatch.setenv("BACKSTOP_WEBHOOK_ROUTES", str(routes))
+    monkeypatch.setenv("BACKSTOP_DELAY_SCALE", "0.02")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    settings.cache_clear()
+    with mock_aws(), get_client(sync_client=True) as client:
+        environment = make_environment(fresh_name(), escalation={"notices": [NOTICES]})
+        world = JanitorWorld(client, open_ledger(), environment, wire(tmp_path / "board"))
+        yield world
+        world.tidy()

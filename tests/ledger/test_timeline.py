@@ -170,7 +170,7 @@ def test_an_entry_of_no_incident_is_an_error(ledger: Ledger) -> None:
 def test_a_further_alarm_is_noted(told: Case) -> None:
     """An alarm that arrives while the incident is open is one entry of its timeline, in its phase."""
     with told.ledger.session() as session:
-        incidents.attach_alarm(session, told.incident_id, "errors-high fired too", {"alarm": "alm-1"})
+        incidents.note_once(session, told.incident_id, "alarm", "errors-high fired too", {"alarm": "alm-1"})
     with told.ledger.reading() as session:
         last = timeline.entries(session, told.incident_id)[-1]
         assert (last.kind, last.phase, last.data) == ("alarm", "detect", {"alarm": "alm-1"})

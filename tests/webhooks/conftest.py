@@ -15,12 +15,12 @@ import pytest
 import uvicorn
 from sqlalchemy import select
 
+from flows._alarm_routes import Configuration
 from ledger.database import Ledger, open_ledger
 from ledger.models import AlarmRow
 from tests.webhooks.prefect_stand_in import PrefectStandIn, prefect_stand_in
 from tests.webhooks.sns_rig import TOPIC, Signer, certificate_host
 from webhooks.app import create_app
-from webhooks.configuration import Configuration
 from webhooks.serve import listening_socket
 from webhooks.settings import WebhookSettings
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flows._alarm_routes import load_configuration
 from rules.errors import RecoveryRefused
-from webhooks.configuration import load_configuration
 from webhooks.serve import main
 from webhooks.settings import WebhookSettings
 

@@ -25,11 +25,20 @@ SenderName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}$")]
 class Sender(Frozen):
     """One sender and where its token is kept; `format` says how its body reads.
 
-    GitHub does not send the token, it signs with it: there it is called the webhook's secret.
+    GitHub does not send the token, it signs with it: there it is called the webhook's secret. An Alertmanager with
+    an address to `ask` is asked for what fires there, too, so that a delivery that was lost is not missed.
     """
 
     format: Literal["alertmanager", "cloudwatch", "generic", "github"]
     token: SecretReference
+    ask: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.:\[\]/_-]{1,200})?$")
+    ask_token: SecretReference | None = None
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Sender:
+        if self.ask and self.format != "alertmanager":
+            raise ValueError("only a sender of the format `alertmanager` can be asked")
+        return self
 
 
 class Configuration(AlarmRoutes):
