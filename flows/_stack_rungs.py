@@ -13,6 +13,7 @@ from functools import partial
 from blocks.environment import Environment
 from flows._ladder import Rung
 from flows._stack_health import watch
+from flows._stack_hindrances import refuse_hindered
 from flows._stack_steps import BACKUP, DATA, NETWORKS, STEPS, act, state_before, undo
 from rules.errors import NoWayBack
 from rules.outcomes import Check, Verdict, Verification
@@ -28,7 +29,7 @@ from tasks.backups import backup_names
 from tasks.kinds import in_parallel
 from tasks.restored_data import judge_data
 from tasks.stack_files import changed_files
-from tasks.stack_states import images_gone, live_stack
+from tasks.stack_states import live_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _decide(scenario: str, environment: Environment, wish: Wish) -> Plan:
             f"The stack is as {point.backup} has it: going back to that would change nothing.",
             hint="Name an older backup, or ask for its data too.",
         )
-    _refuse_gone(environment, contents, todo)
+    refuse_hindered(environment, live, contents.state, todo)
     return Plan(
         scenario=scenario,
         environment=environment.name,
@@ -126,17 +127,6 @@ def _left(found: Differences, files: Sequence[FileLook], todo: Steps) -> list[st
     return networks + [
         f"{each.path} differs, and is not of the stack's folder: it stays" for each in files if not each.ours
     ]
-
-
-def _refuse_gone(environment: Environment, contents: BackupContents, todo: Steps) -> None:
-    images = {each.image: each for each in contents.state.containers if each.service in todo.recreate}
-    if gone := images_gone(environment, list(images)):
-        wanted = images[gone[0]]
-        known = ", ".join(contents.state.digests.get(wanted.image, ())) or "no registry has it under a digest"
-        raise NoWayBack(
-            f"The image of {wanted.service} is gone: {wanted.tag} ({wanted.image[:19]}).",
-            hint=f"Pull or load it again on that host ({known}), or name another backup.",
-        )
 
 
 def _changes(contents: BackupContents, found: Differences, todo: Steps, *, data: bool) -> tuple[Change, ...]:

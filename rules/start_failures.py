@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from rules.plans import Change
 from rules.stack_repairs import Part, in_order, putting_back
-from rules.stack_states import ContainerState
+from rules.stack_states import ContainerState, StackState
 from rules.stacks import RUNNING, ContainerLook, StackLook, describe
 from rules.values import Frozen
 
@@ -66,9 +66,29 @@ class Facts(Frozen):
     """By service."""
 
 
+def is_about_a_port(said: str) -> bool:
+    """Whether the engine says that a port is taken."""
+    return bool(_PORT.search(said))
+
+
+def told_holders(holders: Sequence[PortHolder]) -> str:
+    """Who holds which port, in words."""
+    return "; ".join(f"port {each.port} is held by {each.holder}" for each in holders)
+
+
 def needed_ports(container: ContainerState) -> set[int]:
     """The ports of the host that it publishes."""
-    bindings = container.host.get("PortBindings") or {}
+    return published(container.host.get("PortBindings"))
+
+
+def ports_to_free(live: StackState, wanted: StackState, services: Collection[str]) -> set[int]:
+    """The ports that these services need and no running container of the stack has: nobody else may hold them."""
+    needed = {port for each in wanted.containers if each.service in services for port in needed_ports(each)}
+    return needed - {port for each in live.containers if each.running for port in needed_ports(each)}
+
+
+def published(bindings: object) -> set[int]:
+    """The ports of the host in a container's `PortBindings`."""
     listed = (
         [each for each in bindings.values() if isinstance(each, list)] if isinstance(bindings, dict) else []
     )
@@ -93,8 +113,7 @@ def diagnose(service: str, look: StackLook, wanted: Sequence[ContainerState], fa
             )
     ports = {port for each in wanted for port in needed_ports(each)}
     if held := [holder for holder in facts.holders if holder.port in ports]:
-        told = "; ".join(f"port {each.port} is held by {each.holder}" for each in held)
-        return Failure(service=service, cause=Cause.PORT, told=told)
+        return Failure(service=service, cause=Cause.PORT, told=told_holders(held))
     if files := facts.missing_files.get(service, ()):
         return Failure(service=service, cause=Cause.MOUNT, told=", ".join(files), files=files)
     unnamed = [each.tag for each in wanted if not facts.images[each.image]]

@@ -12,7 +12,9 @@ from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
 from rules.stacks import RUNNING, ContainerLook, StackLook, describe, may_run
+from rules.start_failures import is_about_a_port, published, told_holders
 from tasks._container_health import is_ready, patience
+from tasks._port_holders import holders_of
 from tasks._redis_saves import everything_is_on_disk
 from tasks.containers import inspected, look_of, service_of
 from tasks.kinds import action, in_parallel, pause, probe, scaled
@@ -81,20 +83,31 @@ def start_service(environment: Environment, service: str) -> Effect:
         TransientFailure: the engine does not answer.
         StepFailed: there is no container, its port is taken, or it does not become ready.
     """
-    client, changed = environment.docker_stack.host.client(), False
-    found = _containers(environment, service)
+    found, changed = _containers(environment, service), False
     if not found:
         raise StepFailed(f"There is no container of {service} to start.", hint="Make it again from a backup.")
     for each in found:
         changed = changed or not each["State"].get("Running") or bool(each["State"].get("Paused"))
-        with translated(f"start {service}"):
-            if each["State"].get("Paused"):
-                client.api.unpause(each["Id"])
-            client.api.start(each["Id"])
+        _start(environment, service, each)
     deadline = time.monotonic() + scaled(environment.docker_stack.verify_timeout_seconds)
     for each in found:
         _wait_until_ready(environment, str(each["Id"]), deadline)
     return Effect(subject=service, changed=changed, after="running and ready")
+
+
+def _start(environment: Environment, service: str, container: dict[str, Any]) -> None:
+    client = environment.docker_stack.host.client()
+    try:
+        with translated(f"start {service}"):
+            if container["State"].get("Paused"):
+                client.api.unpause(container["Id"])
+            client.api.start(container["Id"])
+    except StepFailed as error:
+        if not is_about_a_port(error.message):
+            raise
+        holders = holders_of(environment, published(container["HostConfig"].get("PortBindings")))
+        told = told_holders(holders) or "nobody holds it any more"
+        raise StepFailed(f"Could not start {service}: {told}.", hint=error.hint) from error
 
 
 def stop_container(environment: Environment, container: dict[str, Any]) -> None:

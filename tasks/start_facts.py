@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Sequence
 
-import psutil
-
 from blocks.docker_errors import Absent, translated
 from blocks.environment import Environment
 from rules.outcomes import Effect
 from rules.stack_states import ContainerState
 from rules.start_failures import Facts, PortHolder, needed_ports
+from tasks._port_holders import holders_of
 from tasks.backup_contents import read_backup
 from tasks.kinds import action, probe
 from tasks.stack_files import changed_files
@@ -31,10 +30,19 @@ def start_facts(environment: Environment, backup: str, services: Sequence[str]) 
             missing[service] = (*missing.get(service, ()), file.path)
     ports = {port for each in wanted for port in needed_ports(each)}
     return Facts(
-        holders=tuple(_holders(environment, ports)),
+        holders=tuple(holders_of(environment, ports)),
         images={each.image: named for each in wanted if (named := _named(environment, each)) is not None},
         missing_files=missing,
     )
+
+
+@probe
+def port_holders(environment: Environment, ports: Collection[int]) -> list[PortHolder]:
+    """Who holds which of these ports of the host.
+
+    Permissions: none of AWS
+    """
+    return holders_of(environment, ports)
 
 
 @action(subject="image of {service}", retries=5)
@@ -70,28 +78,3 @@ def _named(environment: Environment, wanted: ContainerState) -> bool | None:
         images.get(wanted.image)
         return False
     return None
-
-
-def _holders(environment: Environment, ports: Collection[int]) -> list[PortHolder]:
-    """Who holds which of these ports: a container of the engine, else a process of this host."""
-    host, found = environment.docker_stack.host, {}
-    if not ports:
-        return []
-    with translated("see which containers publish ports"):
-        for each in host.client().api.containers():
-            for port in each.get("Ports") or []:
-                if port.get("PublicPort") in ports:
-                    found[int(port["PublicPort"])] = f"the container {each['Names'][0].lstrip('/')}"
-    if host.address.startswith("unix://"):
-        for each in psutil.net_connections("inet"):
-            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port in ports:
-                found.setdefault(int(each.laddr.port), _process(each.pid))
-    return [PortHolder(port=port, holder=holder) for port, holder in sorted(found.items())]
-
-
-def _process(pid: int | None) -> str:
-    if pid is None:
-        return "a process of another user"
-    with contextlib.suppress(psutil.Error):
-        return f"the process {psutil.Process(pid).name()} ({pid})"
-    return f"the process {pid}"

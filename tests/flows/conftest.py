@@ -23,12 +23,13 @@ from tasks.backup_proofs import record_proof
 from tasks.backups import Occasion, backup_names, take_backup
 from tests.flows.broken_canary import MOMENT, Production
 from tests.flows.broken_stack import BrokenStack
+from tests.flows.deployed_stack import story
 from tests.flows.janitor_world import JanitorWorld, fresh_name
 from tests.flows.preprod_world import Preprod
 from tests.stored_backups import backup_account
 from tests.switchboard import make_environment, wire
 
-__all__ = ["backup_account"]
+__all__ = ["backup_account", "story"]
 
 NOTICES = {"source": "environment", "name": "NOTICES_URL"}
 

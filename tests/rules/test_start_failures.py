@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 
 from rules.stack_repairs import Part
-from rules.stack_states import ContainerState
+from rules.stack_states import ContainerState, StackState
 from rules.stacks import ContainerLook, StackLook
-from rules.start_failures import Cause, Facts, PortHolder, diagnose, down, needed_ports, repairs
+from rules.start_failures import (
+    Cause,
+    Facts,
+    PortHolder,
+    diagnose,
+    down,
+    needed_ports,
+    ports_to_free,
+    repairs,
+)
 
 IMAGE = f"sha256:{'1' * 64}"
 NAMED = {IMAGE: True}
@@ -89,3 +98,16 @@ def test_a_service_is_down_when_none_of_its_containers_runs() -> None:
     """One that is missing altogether is down too."""
     assert down(look(state="running"), ["nginx", "app"]) == ["app"]
     assert needed_ports(WANTED) == {8085}
+
+
+def test_ports_that_the_stack_itself_has_are_free() -> None:
+    """A service that is made again gives its port up; one that stands still does not have it."""
+    stopped = WANTED.model_copy(update={"running": False})
+
+    def state(*containers: ContainerState) -> StackState:
+        return StackState(engine_id="e", project="x", containers=containers, networks=(), volumes={})
+
+    assert ports_to_free(state(stopped), state(WANTED), ["nginx"]) == {8085}
+    assert ports_to_free(state(), state(WANTED), ["nginx"]) == {8085}
+    assert ports_to_free(state(WANTED), state(WANTED), ["nginx"]) == set()
+    assert ports_to_free(state(), state(WANTED), ["redis"]) == set()
