@@ -16,9 +16,11 @@ import secrets
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,25 +113,57 @@ def _measured(
         "act": lambda: _act(environment, made.id),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
+    refused: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(rounds + 1):
         for way, go in ways.items():
             _deploy_badly(stack)
-            taken = go()
-            began = time.perf_counter()
-            stack.wait_until_ready()
-            taken += time.perf_counter() - began
+            with _asking(stack) as answers:
+                taken = go()
+                began = time.perf_counter()
+                stack.wait_until_ready()
+                taken += time.perf_counter() - began
             _check(stack, keys, data=way != "script")
             if number:  # the first of each pays for connections and imports
                 seconds[way].append(taken)
+                refused[way].append(_longest_silence(answers))
     name = f"{keys:,} keys, health {interval} s"
     for way, told in seconds.items():
         yield Figure.raw(f"{name}, {way}: median", statistics.median(told), "s")
         yield Figure.raw(f"{name}, {way}: minimum", min(told), "s")
+    for way in ("script", "whole"):
+        yield Figure.raw(f"{name}, {way}: nobody served, median", statistics.median(refused[way]), "s")
     median = {way: statistics.median(told) for way, told in seconds.items()}
     yield Figure.at_most(
         f"{name}: scenario / script", median["whole"] / median["script"], "times", OF_THE_SCRIPT
     )
     yield Figure.at_most(f"{name}: acting / bare SDK", median["act"] / median["bare"], "times", OF_BARE)
+
+
+@contextmanager
+def _asking(stack: DockerStack) -> Iterator[list[float]]:
+    """Ask the stack all the time, as its users do; when it answered."""
+    from urllib.request import urlopen
+
+    answers, over = [time.perf_counter()], threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.02):
+            with suppress(OSError), urlopen(front, b"i-0abc1234def567890", timeout=2):
+                answers.append(time.perf_counter())
+
+    front = f"http://127.0.0.1:{stack.addresses.front}/"
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
+        answers.append(time.perf_counter())
+
+
+def _longest_silence(answers: list[float]) -> float:
+    return max(later - earlier for earlier, later in pairwise(answers))
 
 
 def _deploy_badly(stack: DockerStack) -> None:
