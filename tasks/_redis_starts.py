@@ -14,7 +14,7 @@ from rules.redis_health import load_fault
 from rules.redis_restores import Loaded
 from rules.redis_settings import RedisSettings
 from tasks._redis_settings import settings_of
-from tasks.containers import inspected, service_of
+from tasks.containers import inspected
 from tasks.kinds import pause
 from tasks.redis_data import connection, look_at_redis
 
@@ -34,9 +34,7 @@ def redis_container(environment: Environment) -> dict[str, Any]:
     """
     stack = environment.docker_stack
     with docker_translated("find Redis's container"):
-        found = inspected(stack.host.client(), stack.project)
-    for container in found:
-        if service_of(container) == stack.redis.service:
+        for container in inspected(stack.host.client(), stack.project, stack.redis.service):
             return container
     raise StepFailed(
         f"The project {stack.project} has no container of {stack.redis.service}.",

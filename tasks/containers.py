@@ -49,20 +49,22 @@ def look_at_stack(environment: Environment) -> StackLook:
     return StackLook(project=stack.project, containers=tuple(look_of(each) for each in found))
 
 
-def inspected(client: DockerClient, project: str) -> list[dict[str, Any]]:
-    """The full inspect of the project's containers, by service; replacements and `docker compose run` are left out.
+def inspected(client: DockerClient, project: str, service: str = "") -> list[dict[str, Any]]:
+    """The full inspect of the project's containers, or of one service's, by service.
 
-    Docker compares labels whole: a project whose name only begins so is another one.
+    Replacements and `docker compose run` are left out. Docker compares labels whole: a project whose name only begins
+    so is another one.
     """
-    found = inspected_with_replacements(client, project)
+    found = inspected_with_replacements(client, project, service)
     return [each for each in found if not str(each["Name"]).endswith(REPLACEMENT)]
 
 
-def inspected_with_replacements(client: DockerClient, project: str) -> list[dict[str, Any]]:
+def inspected_with_replacements(
+    client: DockerClient, project: str, service: str = ""
+) -> list[dict[str, Any]]:
     """As `inspected`, with the containers that are about to take another one's place."""
-    listed = client.containers.list(
-        all=True, ignore_removed=True, filters={"label": [f"{PROJECT}={project}"]}
-    )
+    labels = [f"{PROJECT}={project}", *([f"{SERVICE}={service}"] if service else [])]
+    listed = client.containers.list(all=True, ignore_removed=True, filters={"label": labels})
     found = [each.attrs for each in listed if each.labels.get(ONE_OFF, "False") != "True"]
     return sorted(found, key=lambda attributes: (service_of(attributes), str(attributes["Name"])))
 
@@ -97,8 +99,7 @@ def recent_log(environment: Environment, service: str, lines: int = 100) -> list
     said: list[str] = []
     with translated(f"read what {service} said"):
         client = stack.host.client()
-        for attributes in inspected(client, stack.project):
-            if service_of(attributes) == service:
-                told = client.api.logs(attributes["Id"], tail=lines, stdout=True, stderr=True)
-                said += told.decode("utf-8", "replace").splitlines()
+        for attributes in inspected(client, stack.project, service):
+            told = client.api.logs(attributes["Id"], tail=lines, stdout=True, stderr=True)
+            said += told.decode("utf-8", "replace").splitlines()
     return said

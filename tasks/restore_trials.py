@@ -16,7 +16,7 @@ from rules.redis_restores import judge_loaded
 from rules.values import Frozen
 from tasks._trial_redis import NotLoaded, TrialRedis, trial_redis
 from tasks.backup_contents import fetch_data, manifest_of, read_backup
-from tasks.containers import inspected, service_of
+from tasks.containers import inspected
 from tasks.kinds import probe, say
 
 
@@ -86,10 +86,5 @@ def _memory(environment: Environment) -> int:
     """Bytes that the stack's Redis may use; 0: no limit, or there is none now."""
     stack = environment.docker_stack
     with translated("see how much memory Redis may use"):
-        found = inspected(stack.host.client(), stack.project)
-    limits = [
-        int(each["HostConfig"].get("Memory") or 0)
-        for each in found
-        if service_of(each) == stack.redis.service
-    ]
-    return max(limits, default=0)
+        found = inspected(stack.host.client(), stack.project, stack.redis.service)
+    return max((int(each["HostConfig"].get("Memory") or 0) for each in found), default=0)

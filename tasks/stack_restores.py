@@ -18,7 +18,7 @@ from rules.stack_differences import compare_container, compare_network
 from rules.stack_states import ContainerState, Json, NetworkState, StackState
 from tasks._container_making import connect, make, refuse_taken, remove
 from tasks.backup_contents import read_backup
-from tasks.containers import REPLACEMENT, inspected_with_replacements, service_of
+from tasks.containers import REPLACEMENT, inspected_with_replacements
 from tasks.kinds import action
 from tasks.stack_services import stop_container
 
@@ -163,8 +163,8 @@ def _containers(environment: Environment, service: str) -> list[ContainerState]:
     """The service's containers as they are, with those that are about to take their place."""
     stack = environment.docker_stack
     with translated(f"find the containers of {service}"):
-        found = inspected_with_replacements(stack.host.client(), stack.project)
-    told: Json = {"containers": [each for each in found if service_of(each) == service]}
+        found = inspected_with_replacements(stack.host.client(), stack.project, service)
+    told: Json = {"containers": found}
     return list(described(told, stack.project).containers)
 
 

@@ -154,5 +154,4 @@ def _wait_until_ready(environment: Environment, container: str, deadline: float)
 def _containers(environment: Environment, service: str) -> list[dict[str, Any]]:
     stack = environment.docker_stack
     with translated(f"find {service}"):
-        found = inspected(stack.host.client(), stack.project)
-    return [each for each in found if service_of(each) == service]
+        return inspected(stack.host.client(), stack.project, service)
