@@ -164,7 +164,7 @@ def _containers(environment: Environment, service: str) -> list[ContainerState]:
     stack = environment.docker_stack
     with translated(f"find the containers of {service}"):
         found = inspected_with_replacements(stack.host.client(), stack.project, service)
-    told: Json = {"containers": found}
+    told: Json = {"containers": [*found]}
     return list(described(told, stack.project).containers)
 
 
