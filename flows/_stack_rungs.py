@@ -12,6 +12,7 @@ from functools import partial
 
 from blocks.environment import Environment
 from flows._ladder import Rung
+from flows._proving import proven_first
 from flows._stack_health import watch
 from flows._stack_hindrances import refuse_hindered
 from flows._stack_steps import BACKUP, DATA, NETWORKS, STEPS, act, state_before, undo
@@ -21,7 +22,7 @@ from rules.plans import Change, Plan
 from rules.retention import Proof
 from rules.severity import Destructiveness
 from rules.stack_differences import Differences, compare
-from rules.stack_restore_points import RestorePoint, candidates, choose
+from rules.stack_restore_points import RestorePoint, candidates, choose, worth_a_test
 from rules.stack_rollbacks import FileLook, Steps, steps, told, worth_considering
 from tasks.backup_contents import BackupContents, manifest_of, read_backup
 from tasks.backup_proofs import proofs
@@ -66,6 +67,7 @@ def _decide(scenario: str, environment: Environment, wish: Wish) -> Plan:
         contents.state,
         found,
         files,
+        order=environment.docker_stack.services,
         restored=(redis,) if wish.data else (),
         networks_too=wish.networks,
     )
@@ -101,7 +103,9 @@ def _point(environment: Environment, wish: Wish) -> RestorePoint:
     known = proofs(environment)
     names = worth_considering(backup_names(environment), wish.backup)
     manifests = in_parallel([partial(manifest_of, environment, name) for name in names])
-    if not wish.data:
+    if wish.data:
+        known = proven_first(environment, worth_a_test(candidates(manifests, known), named=wish.backup))
+    else:
         # Its data is not used: that every file is as it was backed up is seen when it is read.
         known = {each.id: Proof.PROVEN for each in manifests if known.get(each.id) is not Proof.FAILED}
     return choose(

@@ -89,7 +89,15 @@ def undo(environment: Environment, plan: Plan, before: Snapshot) -> Sequence[Cal
         found = compare(live, contents.state)
         data = bool(plan.facts[DATA]) and contents.manifest.has_data
         redis = environment.docker_stack.redis.service
-        todo = steps(live, contents.state, found, files, restored=(redis,) if data else (), networks_too=True)
+        todo = steps(
+            live,
+            contents.state,
+            found,
+            files,
+            order=environment.docker_stack.services,
+            restored=(redis,) if data else (),
+            networks_too=True,
+        )
         put_back(environment, backup, todo, {}, data=data)
         return Effect(subject=environment.name, changed=True, after=f"as in {backup}")
 

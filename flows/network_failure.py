@@ -96,12 +96,9 @@ def _decide(environment: Environment, named: str) -> Plan:
             hint="What cannot be reached lies outside the stack: look at the host's own network and name server.",
         )
     joined = {change.subject.partition(" in ")[0] for change in changes if change.kind == Part.MEMBERSHIP}
-    again = [name for name in dependents(wanted, joined) if name not in joined] + sorted(
-        joined & {each.service for each in wanted.containers if joined & set(each.needs)}
-    )
     restarts = [
         Change(subject=name, before="knows old addresses", after="restarted", kind=Part.RESTART)
-        for name in again
+        for name in dependents(wanted, joined, environment.docker_stack.services)
     ]
     return repair_plan(
         SCENARIO,

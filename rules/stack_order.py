@@ -7,14 +7,26 @@ from collections.abc import Iterable, Sequence
 from rules.stack_states import ContainerState, Mount, StackState
 
 
-def dependents(state: StackState, services: Iterable[str]) -> list[str]:
-    """The services that need one of these, directly or not, without these: they know addresses that are no more."""
-    changed, grown = set(services), True
-    reached = set(changed)
-    while grown:
-        more = {each.service for each in state.containers if reached & set(each.needs)} - reached
-        reached, grown = reached | more, bool(more)
-    return sorted(reached - changed)
+def dependents(state: StackState, moved: Iterable[str], order: Sequence[str] = ()) -> list[str]:
+    """The services that need one of these, directly or not: they know addresses that are no more.
+
+    One that moved itself is among them if it needs another that did, as where a whole network was made anew. `order`
+    decides where nothing was written down about it, as by Compose v1: each may know those before it.
+    """
+    needs, reached, found = _needs(state), set(moved), set[str]()
+    if not any(needs.values()):
+        needs = {name: {*order[: order.index(name)]} for name in needs if name in order}
+    while more := {name for name, needed in needs.items() if needed & reached} - found:
+        found |= more
+        reached |= more
+    return sorted(found)
+
+
+def _needs(state: StackState) -> dict[str, set[str]]:
+    services = sorted({each.service for each in state.containers})
+    return {
+        name: {need for each in state.of(name) for need in each.needs} & set(services) for name in services
+    }
 
 
 def sharing(state: StackState, services: Iterable[str]) -> list[str]:
@@ -28,12 +40,9 @@ def levels(state: StackState, order: Sequence[str]) -> list[list[str]]:
 
     `order` decides where nothing was written down about it, as by Compose v1; a circle ends the ordering.
     """
-    services = sorted({each.service for each in state.containers})
-    left = {
-        name: {need for each in state.of(name) for need in each.needs} & set(services) for name in services
-    }
+    left = _needs(state)
     told = any(left.values())
-    for host in services:
+    for host in list(left):
         for guest in sharing(state, [host]):
             left[guest] |= {host} - {guest}
     if not told:

@@ -53,6 +53,7 @@ def steps(
     found: Differences,
     files: Iterable[FileLook],
     *,
+    order: Sequence[str] = (),
     restored: Sequence[str] = (),
     networks_too: bool = False,
 ) -> Steps:
@@ -63,6 +64,7 @@ def steps(
         wanted: As the backup has it.
         found: What differs.
         files: Those that differ.
+        order: In which the services start, where no container says what it needs.
         restored: Services that are stopped and started because their data is put back.
         networks_too: Networks that differ are made anew as well, and not only those that are gone.
     """
@@ -86,7 +88,7 @@ def steps(
             if each.service in recreate
         },
         join=join,
-        restart=tuple(sorted({*dependents(wanted, moved), *reading} - recreate - {*restored})),
+        restart=tuple(sorted({*dependents(wanted, moved, order), *reading} - recreate - {*restored})),
         stop=found.surplus,
         start=tuple(
             sorted({each.service for each in live.containers if not each.running} - {*found.surplus})

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blocks.environment import Environment
 from flows.stack_rollback import Scope, recover
 from ledger.database import open_ledger
 from ledger.models import StepRow
-from rules.backups import BackupKind, is_of
+from rules.backups import DATA, BackupKind, is_of
 from rules.outcomes import Ending, Outcome
-from rules.retention import Proof
 from sandbox.stack import composing
 from tasks.backup_contents import read_backup
-from tasks.backup_proofs import record_proof
 from tasks.backups import backup_names
 from tests.flows.broken_canary import steps
 from tests.flows.deployed_stack import INSIST, Story
@@ -55,6 +55,15 @@ def test_a_bad_deployment_is_taken_back(story: Story) -> None:
     assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
 
 
+def spoil(environment: Environment, backup: str) -> None:
+    """Change one bit of a backup's data."""
+    file = Path(environment.docker_stack.backups.directory or "") / environment.name / backup / DATA
+    file.chmod(0o600)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def plan_of(outcome: Outcome) -> dict[str, Any]:
     """The plan without what it says for people."""
     assert outcome.plan is not None
@@ -62,8 +71,10 @@ def plan_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def test_with_data_today_is_kept_and_can_be_had_again(story: Story) -> None:
-    """The backup's data takes the place of today's; going back to the state before brings today's back, key by key."""
-    record_proof.fn(story.environment, story.good, Proof.PROVEN)
+    """The backup's data takes the place of today's; going back to the state before brings today's back, key by key.
+
+    Neither backup was tested before: each is tried beside the stack first.
+    """
     redis = story.stack.redis()
     redis.delete(*redis.keys("aws_masker:rev:*"))
     redis.set("aws_masker:map:LATE", "i-1")
@@ -118,7 +129,7 @@ def test_a_dead_redis_does_not_keep_the_stack_from_going_back(story: Story) -> N
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(story: Story) -> None:
-    """No such backup, a name that is none, an image that is gone, nothing to change: one clear reason each."""
+    """No such backup, a name that is none, nothing to change, data that brings nothing back: one clear reason each."""
     before = story.runs()
     environment = story.environment
 
@@ -130,8 +141,10 @@ def test_what_cannot_be_is_refused_and_changes_nothing(story: Story) -> None:
         outcome = recover.fn(environment, backup=backup, request=INSIST)
         assert outcome.ending is Ending.NOT_RECOVERED
         assert told in outcome.reason
-    unproven = recover.fn(environment, preserve_data=False, request=INSIST)
-    assert "not tested" in unproven.reason
+    spoil(environment, story.good)
+    failing = recover.fn(environment, preserve_data=False, request=INSIST)
+    assert failing.ending is Ending.NOT_RECOVERED
+    assert "failed its test" in failing.reason
 
     assert story.runs() == before
     assert not any(is_of(BackupKind.ROLLBACK, each) for each in backup_names.fn(environment))

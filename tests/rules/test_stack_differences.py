@@ -145,9 +145,12 @@ def test_services_start_after_what_they_need(told: dict[str, Any]) -> None:
     assert levels(state(told), []) == [["redis"], ["kong"], ["nginx"]]
     assert dependents(state(told), ["redis"]) == ["kong", "nginx"]
     assert dependents(state(told), ["nginx"]) == []
+    assert dependents(state(told), ["redis", "kong", "nginx"]) == ["kong", "nginx"]
 
     bare = stack(container("redis"), container("kong"), container("nginx"))
     assert levels(state(bare), ["redis", "kong"]) == [["redis"], ["kong"], ["nginx"]]
+    assert dependents(state(bare), ["redis", "kong", "nginx"], ["redis", "kong"]) == ["kong"]
+    assert dependents(state(bare), ["kong"], ["redis", "kong", "nginx"]) == ["nginx"]
     circle = stack(container("redis", "kong::"), container("kong", "redis::"))
     assert levels(state(circle), []) == [["kong", "redis"]]
 
