@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from blocks.settings import settings
 from rules.backups import MANIFEST, BackupManifest, backup_id, is_backup_id
 from rules.errors import StepFailed
 from tasks._backup_files import parsed, written
-from tasks._bucket_objects import Objects
+from tasks._bucket_objects import KILLED, Objects
 from tasks.kinds import in_parallel
 
 _TRASH, _NOTES = "trash", "notes"
@@ -105,10 +106,29 @@ class BucketStore:
         return True
 
     def finish_deletions(self) -> int:
-        """Delete what has a mark and no manifest, and the parts of uploads that were killed."""
+        """Delete what has a mark and no manifest, and what killed backups left: parts of uploads, files alone."""
         self._objects.end_uploads(f"{self.prefix}/")
         whole, marked = self._listed()
-        return sum(self.delete(backup) for backup in marked - whole)
+        half = self._half_written(whole | marked)
+        for backup in half:
+            self._objects.erase(self._key(backup, ""))
+        return len(half) + sum(self.delete(backup) for backup in marked - whole)
+
+    def _half_written(self, others: set[str]) -> list[str]:
+        """Backups that never had a manifest, and that nobody writes any more.
+
+        One whose manifest somebody deleted has a version of it: it can be brought back, and is left alone.
+        """
+        ages: dict[str, timedelta] = {}
+        for key, age in self._objects.ages(f"{self.prefix}/"):
+            backup = key.split("/")[-2]
+            if is_backup_id(backup) and backup not in others:
+                ages[backup] = min(age, ages.get(backup, age))
+        return [
+            backup
+            for backup, age in ages.items()
+            if age > KILLED and not self._objects.was_there(self._key(backup, MANIFEST))
+        ]
 
     def note(self, backup: str, content: bytes) -> None:
         """A small object."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 LARGE = 64 << 20
 """Bytes of a file that is uploaded in parts: S3 takes 5 GB at once at most, and a part can be tried again."""
 
-_KILLED = timedelta(days=1)
+KILLED = timedelta(days=1)
+"""What has not gone on for so long, by S3's own clock, was killed."""
 
 
 class Objects:
@@ -57,6 +58,22 @@ class Objects:
             for page in pages:
                 yield from (str(each["Key"]) for each in page.get("Contents", []))
 
+    def ages(self, prefix: str) -> Iterator[tuple[str, timedelta]]:
+        """The keys that begin so, and how long ago each was written by S3's own clock."""
+        with translated(f"list {prefix} in {self.bucket}"):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+                yield from (
+                    (str(each["Key"]), now - each["LastModified"]) for each in page.get("Contents", [])
+                )
+
+    def was_there(self, key: str) -> bool:
+        """Whether there is a version of such an object, deleted or not."""
+        with translated(f"look for versions of {key}"):
+            told = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+        return bool(told.get("Versions") or told.get("DeleteMarkers"))
+
     def get(self, key: str) -> bytes:
         """A small object's content."""
         with translated(f"read {key}"):
@@ -87,7 +104,7 @@ class Objects:
             ):
                 now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
                 for each in page.get("Uploads", []):
-                    if now - each["Initiated"] > _KILLED:
+                    if now - each["Initiated"] > KILLED:
                         self.s3.abort_multipart_upload(
                             Bucket=self.bucket, Key=each["Key"], UploadId=each["UploadId"]
                         )

@@ -139,7 +139,7 @@ def put_away(environment: Environment, backups: Sequence[str], fence: int) -> in
 
 @probe
 def delete_for_good(environment: Environment, backups: Sequence[str], fence: int) -> int:
-    """Delete backups that are in the trash, and what a killed run left half deleted; how many. It can be repeated.
+    """Delete backups in the trash, and what a killed run left half written or deleted; how many. It can be repeated.
 
     Permissions: s3:AbortMultipartUpload, s3:DeleteObjectVersion, s3:GetObject, s3:ListBucket,
     s3:ListBucketMultipartUploads, s3:ListBucketVersions
@@ -149,7 +149,7 @@ def delete_for_good(environment: Environment, backups: Sequence[str], fence: int
     """
     store: Store = store_of(environment)
     if left := store.finish_deletions():
-        say(f"{left} backups that a killed run had half deleted are gone.")
+        say(f"{left} backups that a killed run had half written or half deleted are gone.")
     return _each(store.delete, backups, partial(nobody_recovers.fn, environment, fence))
 
 

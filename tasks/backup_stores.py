@@ -54,7 +54,7 @@ class Store(Protocol):
         """
 
     def finish_deletions(self) -> int:
-        """Delete what is left of backups whose deletion was killed half way; how many."""
+        """Delete what is left of backups that were killed while they were deleted, or made; how many."""
 
     def note(self, backup: str, content: bytes) -> None:
         """Keep a few words about a backup beside it, in the place of earlier ones, all at once."""

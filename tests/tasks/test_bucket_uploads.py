@@ -11,11 +11,12 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from blocks.aws_account import AwsAccount
+from rules.backups import MANIFEST
 from rules.errors import TransientFailure
-from tasks import _bucket_objects
+from tasks import _backup_bucket, _bucket_objects
 from tasks._backup_bucket import BucketStore
 from tasks._bucket_objects import Objects
-from tests.stored_backups import BUCKET
+from tests.stored_backups import BUCKET, manifest, publish
 
 SIZE = 17 << 20
 KEY = "backups/masking/redis.rdb"
@@ -75,10 +76,39 @@ def test_parts_of_a_killed_upload_go_a_day_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            _bucket_objects, "_KILLED", timedelta(days=20_000)
+            _bucket_objects, "KILLED", timedelta(days=20_000)
         )  # the stand-in's uploads began in 2010
         store.finish_deletions()
     assert sorted(unfinished(backup_account)) == [KEY, "others/file"]
     store.finish_deletions()
 
     assert unfinished(backup_account) == ["others/file"]
+
+
+def test_files_of_a_killed_backup_go_a_day_later(
+    backup_account: AwsAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never had a manifest. One that is being written, one whose manifest was deleted, and whole ones stay."""
+    s3, store = backup_account.client("s3"), BucketStore(backup_account, BUCKET, "backups/masking")
+    killed, deleted, whole = manifest(1), manifest(2), manifest(3)
+    for each in (deleted, whole):
+        publish(store, each)
+    s3.delete_object(Bucket=BUCKET, Key=f"backups/masking/{deleted.id}/{MANIFEST}")
+    for folder in ("masking", "masking-2"):
+        for content in (b"once", b"twice"):
+            s3.put_object(Bucket=BUCKET, Key=f"backups/{folder}/{killed.id}/redis.rdb", Body=content)
+
+    def kept() -> set[str]:
+        told = s3.list_object_versions(Bucket=BUCKET)
+        return {each["Key"].rpartition("/")[0].removeprefix("backups/") for each in told["Versions"]}
+
+    everything = {f"masking/{each.id}" for each in (killed, deleted, whole)} | {f"masking-2/{killed.id}"}
+    assert store.finish_deletions() == 0
+    assert kept() == everything
+
+    monkeypatch.setattr(_backup_bucket, "KILLED", timedelta(seconds=-10))
+
+    assert store.finish_deletions() == 1
+    assert kept() == everything - {f"masking/{killed.id}"}
+    assert store.finish_deletions() == 0
+    assert store.ids() == [whole.id]
