@@ -15,20 +15,22 @@ from flows._ladder import Rung, Snapshot
 from flows._stack_health import watch
 from ledger.cases import current_case
 from rules.backups import BackupKind
+from rules.errors import StepFailed
 from rules.outcomes import Check, Effect, Finding, Verification
 from rules.plans import Change, Plan
 from rules.severity import Destructiveness, Severity
 from rules.stack_order import carried, levels
 from rules.stack_repairs import Part, in_order, loses_content, memberships, of_part
 from rules.stack_restore_points import candidates, choose
+from rules.start_failures import down
 from tasks.backup_contents import read_backup
 from tasks.backup_proofs import proofs
 from tasks.backups import Occasion, read_backups, take_backup
-from tasks.kinds import in_parallel
+from tasks.kinds import in_parallel, say
 from tasks.resource_limits import restore_limits
 from tasks.stack_files import put_files_back
 from tasks.stack_restores import join_network, make_network, recreate_service
-from tasks.stack_services import start_service, stop_service
+from tasks.stack_services import look_closely, start_service, stop_service
 from tasks.stack_states import live_stack
 from tasks.start_facts import name_image
 
@@ -155,4 +157,22 @@ def _undo(environment: Environment, plan: Plan, before: Snapshot) -> Sequence[Ca
     """What was overwritten comes back; networks, limits and starts are no worse than what was there."""
     if BEFORE not in before:
         return ()
-    return (partial(put_files_back, environment, before[BEFORE], of_part(plan, Part.FILE)),)
+
+    def back() -> Effect:
+        effect: Effect = put_files_back(environment, before[BEFORE], of_part(plan, Part.FILE))
+        for service in of_part(plan, Part.RESTART):
+            stop_service(environment, service)
+            _start_as_it_was(environment, service)
+        return effect
+
+    return [back]
+
+
+def _start_as_it_was(environment: Environment, service: str) -> None:
+    """Start a service with the files that it had: it may have been no better then, but it ran."""
+    try:
+        start_service(environment, service)
+    except StepFailed as error:
+        if down(look_closely(environment), [service]):
+            raise
+        say(f"{service} runs as before: {error.message}")

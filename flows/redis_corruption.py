@@ -139,7 +139,9 @@ def _decide_restore(
     if leave_out and named:
         raise NoWayBack(f"The backup {named} was asked for, and no other.")
     manifests = read_backups(environment)
-    untested = worth_a_test(candidates(manifests, proofs(environment)), named=named)
+    known = candidates(manifests, proofs(environment))
+    left = [each for each in known if each.backup not in leave_out]
+    untested = worth_a_test(left, named=named)
     there = candidates(manifests, proven_first(environment, untested))
     objective = environment.docker_stack.rpo_seconds
     point = choose(there, datetime.now(UTC), objective, named=named, leave_out=leave_out)

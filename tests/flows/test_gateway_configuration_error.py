@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import httpx
 import pytest
 
-from flows.gateway_configuration_error import recover
+from flows._stack_repairs import repair_rung
+from flows.gateway_configuration_error import _decide, _detect, recover
+from ledger.cases import Case
 from rules.backups import BackupKind
 from rules.retention import Proof
+from sandbox.stack.stack import wait_for
 from tasks.backup_contents import read_backup
 from tasks.backup_proofs import record_proof
 from tasks.backups import Occasion, backup_names, take_backup
@@ -59,6 +65,35 @@ def test_files_that_are_as_they_were_are_not_blamed(broken_stack: BrokenStack) -
     outcome = broken_stack.refused(recover.fn)
 
     assert "its configuration is not what is wrong" in outcome.reason
+
+
+def test_undone_it_runs_with_the_files_that_it_had(broken_stack: BrokenStack, acting: Case) -> None:
+    """What somebody wrote is in its place again, and the gateway has read it: it answers as it did."""
+    environment, gateway = broken_stack.environment, broken_stack.stack.addresses.admin
+    broken_stack.break_it("broken-gateway-file")
+    wrote = (broken_stack.stack.home / "kong.yml").read_bytes()
+    answered = status(gateway)
+    rung = repair_rung(environment, "back", partial(_decide, environment, ""), lambda _backup: [])
+    plan = rung.decide(_detect(environment))
+    before = rung.snapshot(plan)
+    rung.act(plan)
+    assert status(gateway) == 200 != answered
+
+    for step in rung.undo(plan, before):
+        step()
+
+    assert (broken_stack.stack.home / "kong.yml").read_bytes() == wrote
+    wait_for(lambda: status(gateway) == answered, "it answers as before", 10)
+    again = rung.decide(_detect(environment))
+    assert again.changes == plan.changes
+
+
+def status(port: int) -> int:
+    """What the gateway's admin API answers; 0: nothing."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/status", timeout=2).status_code
+    except httpx.HTTPError:
+        return 0
 
 
 def test_the_runbooks_validator_judges_nothing(broken_stack: BrokenStack) -> None:

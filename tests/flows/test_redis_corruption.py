@@ -12,11 +12,13 @@ import pytest
 from blocks.environment import Environment
 from flows.redis_corruption import recover
 from ledger.database import open_ledger
-from rules.backups import MANIFEST, BackupKind, BackupManifest
+from rules.backups import DATA, MANIFEST, BackupKind, BackupManifest
 from rules.outcomes import Ending, Outcome, Verdict
+from rules.retention import Proof
 from rules.severity import Tier
 from sandbox.stack.data_breaking import crash_over_data, lose_data, refuse_to_save
 from sandbox.stack.stack import DockerStack
+from tasks.backup_proofs import record_proof
 from tasks.backups import Occasion, take_backup
 from tests.flows.broken_canary import steps
 
@@ -150,3 +152,28 @@ def test_data_that_is_whole_is_left_alone(
     assert started.ending is Ending.RECOVERED, started.reason
     assert steps(started) == [("start_redis", "Redis", "changed")]
     assert fresh_stack.redis().get("aws_masker:map:NEW") == "written since"
+
+
+def test_where_the_newest_backup_has_rotted_an_older_one_is_taken(
+    masking: Environment, fresh_stack: DockerStack, filled: BackupManifest
+) -> None:
+    """It was proven once, and its file is damaged since: the one before it is tried beside the stack, and restored."""
+    newest = take_backup.fn(masking, SCHEDULED)
+    record_proof.fn(masking, newest.id, Proof.PROVEN)
+    data = Path(masking.docker_stack.backups.directory or "") / masking.name / newest.id / DATA
+    data.chmod(0o600)
+    data.write_bytes(data.read_bytes()[:-100])
+    lose_data(fresh_stack)
+
+    outcome = recover.fn(in_tier(masking, Tier.DEVELOPMENT))
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.plan
+    assert (outcome.plan.rung, outcome.plan.target) == ("restore-older", filled.id)
+    assert mappings(fresh_stack) == KEYS
+    assert f"{newest.id} was tried" in outcome.plan.reasons
+    assert [each for each in steps(outcome) if each[2] == "changed"] == [
+        ("restore_redis_data", "Redis data", "changed")
+    ]
+    folder = f"/data/backstop-kept-{outcome.incident}-1"
+    assert fresh_stack.container("redis").exec_run(["ls", f"{folder}/complete.json"]).exit_code == 0
