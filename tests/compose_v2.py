@@ -26,3 +26,22 @@ def compose(stack: DockerStack, *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
+
+
+def deploy_badly(stack: DockerStack) -> None:
+    """A deployment as it goes wrong: another release and another setting, brought up with Compose."""
+    settings = stack.home / ".env"
+    settings.write_text(settings.read_text().replace("APP_RELEASE=1", "APP_RELEASE=2"))
+    stack.config_env.write_text(stack.config_env.read_text().replace("opus", "haiku"))
+    (stack.home / "nginx.conf").write_text(
+        (stack.home / "nginx.conf").read_text().replace("healthy", "moody")
+    )
+    compose(stack, "up", "--detach")
+
+
+def settle(stack: DockerStack) -> set[str]:
+    """What Compose would do to the stack for release 1."""
+    settings = stack.home / ".env"
+    settings.write_text(settings.read_text().replace("APP_RELEASE=2", "APP_RELEASE=1"))
+    said = compose(stack, "up", "--detach", "--dry-run")
+    return {word for word in ("Recreate", "Creating", "Removed", "Started") if word in said}

@@ -16,6 +16,7 @@ from rules.outcomes import Ending, Outcome
 from sandbox.stack import composing
 from tasks.backup_contents import read_backup
 from tasks.backups import backup_names
+from tests.compose_v2 import compose, deploy_badly, settle
 from tests.flows.broken_canary import steps
 from tests.flows.deployed_stack import INSIST, Story
 
@@ -101,6 +102,28 @@ def test_with_data_today_is_kept_and_can_be_had_again(story: Story) -> None:
     assert redis.get("aws_masker:map:LATE") == "i-1"
     assert redis.keys("aws_masker:rev:*") == []
     assert story.variable("app", "APP_MODEL") == ["haiku"]
+
+
+def test_a_stack_that_compose_started_goes_back_and_compose_finds_nothing_to_do(story: Story) -> None:
+    """Real Compose v2 started it and deployed badly, and all mappings are gone: all of it is back, and is Compose's."""
+    stack = story.stack
+    composing.down(stack.client, stack.file)
+    compose(stack, "up", "--detach")
+    stack.wait_until_ready()
+    stack.fill(300)
+    good = story.backup(BackupKind.DEPLOY)
+    deploy_badly(stack)
+    stack.redis().delete(*stack.redis().keys("aws_masker:*"))
+
+    outcome = recover.fn(story.environment, scope=Scope.FULL, preserve_data=False, force=True)
+
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert outcome.plan is not None
+    assert outcome.plan.target == good
+    assert stack.redis().dbsize() >= 300
+    assert story.variable("app", "APP_MODEL") == ["opus"]
+    assert stack.container("app").attrs["Config"]["Image"] == "backstop-sandbox/app:1"
+    assert settle(stack) == set()
 
 
 def test_a_dead_redis_does_not_keep_the_stack_from_going_back(story: Story) -> None:
