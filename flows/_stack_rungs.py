@@ -28,7 +28,7 @@ from tasks.backup_contents import BackupContents, manifest_of, read_backup
 from tasks.backup_proofs import proofs
 from tasks.backups import backup_names
 from tasks.kinds import in_parallel
-from tasks.restored_data import judge_data
+from tasks.restored_data import holds_data
 from tasks.stack_files import changed_files
 from tasks.stack_states import live_stack
 
@@ -179,7 +179,7 @@ def _verify(environment: Environment, plan: Plan) -> Verification:
         reason = "; ".join(wrong) or "nothing differs"
         return [
             Check(name=f"as in {backup}", verdict=verdict, reason=reason),
-            *([judge_data(environment, backup)] if plan.facts[DATA] else []),
+            *([holds_data(environment, backup)] if plan.facts[DATA] else []),
         ]
 
     return watch(environment, as_wanted)

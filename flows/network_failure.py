@@ -40,7 +40,8 @@ def recover(
        container for the names of those it has to find.
     2. Make what is missing or different again: these networks alone, told by the project's label. Nothing is pruned.
     3. A network that is made again has another identity: its containers join it anew, under the same names.
-    4. Restart those that depend on one that joined: they know addresses that are no more.
+    4. Restart those that need one that joined, as Compose wrote it down, else in the stack's order: they know addresses
+       that are no more.
     5. Prove it: names are found inside, every service runs, and an identifier is masked and comes back.
 
     Source: runbook 004, «Scenario 3: Network Connectivity Issues».

@@ -51,8 +51,8 @@ def recover(
     2. One that only stands still, or hangs, is started with its own data.
     3. Damaged data: the newest proven backup that was not made after the loss; what is untested is tried beside the
        stack first. What is lost by it is said. What is only refused to be saved is whole, and nothing is put over it.
-    4. Redis is killed, what it had is kept beside it, the backup's data put where it looks, and it must tell that it
-       read just these keys.
+    4. Room for all of it is reserved. Redis is killed, what it had is kept beside it, the backup's data put where it
+       looks, and it must tell that it read just these keys.
     5. Prove it: counts, canary, and an identifier masked and unmasked through the whole stack.
 
     Source: runbook 004, scenario 2 «Redis Data Corruption», «Data Recovery», «Data Inconsistency».

@@ -60,8 +60,9 @@ def recover(
     """Bring a Docker stack back to how a backup has it; only what differs is made again.
 
     1. Look: containers, Redis (a value is written, read, deleted), gateway, masking there and back, health endpoints.
-    2. Choose the backup: the named one, else the newest that was made before a deployment; with data it must be proven
-       by a tested restore. Every file of it is compared with its hash. Say what differs, and what is lost.
+    2. Choose the backup: the named one, else the newest that was made before a deployment. With data it must be proven
+       by a restore; one that was never tested is tried beside the stack now. Every file is compared with its hash.
+       An image that is gone, or a port that somebody holds, is named. Say what differs, and what is lost.
     3. Keep the state before as a backup of its own: going back to that one undoes all of this.
     4. Put files back; make networks that are gone; make exactly the containers again that differ, beside the old ones,
        which are only then stopped; volumes are carried over. Who needs them starts anew, in the order of Compose.

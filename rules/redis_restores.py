@@ -12,6 +12,7 @@ from datetime import datetime
 from rules.backups import BackupManifest
 from rules.outcomes import Check, Verdict
 from rules.redis_settings import RedisSettings
+from rules.stack_restore_points import is_loss
 from rules.values import Frozen
 
 MARK = "backstop-restored.json"
@@ -22,6 +23,8 @@ RESERVED = "backstop-reserved"
 """Holds room on Redis's disk before Redis is stopped; empty as soon as that is used."""
 ROOM = 256 << 10
 """Bytes, for folders, notes, and what Redis itself writes when it starts."""
+RESTORED = "restored data"
+"""What the check of it is called."""
 COMPLETE = "complete.json"
 """Says in a kept folder that all of the old data is in it; written last."""
 
@@ -61,7 +64,7 @@ class AppendFiles(Frozen):
 class Loaded(Frozen):
     """What Redis says of the data it started with."""
 
-    read: int | None
+    read: int | None = None
     """Keys it read, those that had expired since the backup among them; None: it does not tell."""
     held: int
     """Keys it holds now."""
@@ -135,5 +138,17 @@ def judge_loaded(manifest: BackupManifest, loaded: Loaded) -> Check:
     return _check(Verdict.PASS, f"it read {read} keys, as the backup has them", wanted, read)
 
 
+def judge_held(manifest: BackupManifest, seen: Loaded) -> Check:
+    """Whether Redis still holds the backup's canary, and no fewer keys than it had; others may have come since."""
+    facts, wanted = manifest.data, f"{manifest.data.key_count} keys"
+    if facts.canary_key and seen.canary != facts.canary_value:
+        told = f"the canary of {manifest.id} is not among {seen.held} keys"
+        return _check(Verdict.FAIL, told, wanted, seen.held)
+    if is_loss(facts.key_count, seen.held):
+        told = f"it holds {seen.held} keys, the backup has {facts.key_count}"
+        return _check(Verdict.FAIL, told, wanted, seen.held)
+    return _check(Verdict.PASS, f"it holds {seen.held} keys", wanted, seen.held)
+
+
 def _check(verdict: Verdict, reason: str, wanted: str, read: int) -> Check:
-    return Check(name="restored data", verdict=verdict, reason=reason, wanted=wanted, seen=f"{read} keys")
+    return Check(name=RESTORED, verdict=verdict, reason=reason, wanted=wanted, seen=f"{read} keys")

@@ -14,6 +14,7 @@ from rules.redis_restores import (
     append_files,
     append_manifest,
     has_several_append_files,
+    judge_held,
     judge_loaded,
     same_place,
 )
@@ -127,6 +128,20 @@ def test_what_redis_read_is_compared_with_the_backup(
 
     assert check.verdict is verdict
     assert said in check.reason
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (Loaded(held=130, canary="v"), Verdict.PASS),
+        (Loaded(held=95, canary="v"), Verdict.PASS),
+        (Loaded(held=70, canary="v"), Verdict.FAIL),
+        (Loaded(held=130, canary=""), Verdict.FAIL),
+    ],
+)
+def test_restored_data_may_grow_but_not_shrink(seen: Loaded, verdict: Verdict) -> None:
+    """Clients have written since: more keys and a few less are right, a loss or another backup's canary is not."""
+    assert judge_held(manifest(), seen).verdict is verdict
 
 
 @pytest.mark.parametrize(
