@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic import Field
@@ -110,6 +111,16 @@ class AwsAccount(StrictBlock):
             found["AWS_SECRET_ACCESS_KEY"] = str(now.secret_key)
             if now.token:
                 found["AWS_SESSION_TOKEN"] = str(now.token)
+        return found
+
+    def credentials_end(self) -> datetime | None:
+        """When the credentials end that nobody renews; None: they do not end, or are renewed by themselves."""
+        with _making:
+            credentials = _session(self._identity()).get_credentials()
+        # The environment's are read anew, and are the same; a role's, a container's and a host's are renewed.
+        if credentials is None or credentials.method != "env":
+            return None
+        found: datetime | None = getattr(credentials, "_expiry_time", None)  # botocore has no public way
         return found
 
     def _identity(self) -> _Identity:

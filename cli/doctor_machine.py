@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.checkup import Check, Result, check, failed, passed, warned
+from rules.readiness import NO_SPACE
 
 if TYPE_CHECKING:
     from blocks.environment import Environment
@@ -27,7 +28,7 @@ PINNED = ("prefect", "fastapi", "sqlalchemy")
 OLDEST_TERRAFORM = (1, 5)
 """Import blocks came with it."""
 
-LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
+LITTLE_SPACE = 1_000_000_000
 TIME_ERROR = 5
 
 

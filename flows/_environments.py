@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import yaml
+from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from blocks.environment import Environment
@@ -34,3 +35,21 @@ def environment_named(name: str) -> Environment:
             f"The environment {name} is neither a block nor a file in {path.parent}.",
             hint="Register it, or set BACKSTOP_ENVIRONMENTS.",
         ) from error
+
+
+def known_environments() -> list[Environment]:
+    """Every environment that has a block on the server, or where there is no server, a file.
+
+    Raises:
+        RecoveryRefused: one of them is wrong.
+    """
+    with prefect_server() as client:
+        if client is not None:
+            try:
+                blocks = client.read_block_documents_by_type(Environment.get_block_type_slug(), limit=200)
+            except ObjectNotFound:
+                blocks = []
+            names = [block.name for block in blocks if block.name]
+        else:
+            names = [path.stem for path in settings().environments.glob("*.yaml")]
+    return [environment_named(name) for name in sorted(names)]

@@ -12,8 +12,11 @@ from pydantic import StringConstraints
 
 from blocks.environment import Environment
 from flows._place import refuse_other_place
+from flows._prefect_server import prefect_server
 from flows._release_memory import record
+from flows._run_requests import ask_for_run
 from flows._watching import Wanted, watch
+from ledger.cases import now
 from rules.errors import StepFailed
 from rules.names import ReleaseName, release_name
 from rules.outcomes import Check, Verdict, Verification
@@ -73,11 +76,23 @@ def record_release(
     record(
         environment, name, verification.verdict, code, recorded_by, reason or "; ".join(verification.reasons)
     )
+    look_anew(environment, name)
     say(f"Release {name} is recorded in {environment.name}: {verification.verdict.value}.")
     recorded = Recorded(
         environment=environment.name, release=name, verdict=verification.verdict, verification=verification
     )
     return recorded if mark_bad else _shown(recorded)
+
+
+def look_anew(environment: Environment, release: str) -> None:
+    """Ask the server, where there is one, to look anew whether recoveries would work: the target may be another now."""
+    try:
+        with prefect_server(retries=1) as client:
+            if client is not None:
+                key = f"readiness after {release} in {environment.name} at {now():%Y-%m-%dT%H:%M}"
+                ask_for_run(client, "readiness", environment.name, {}, key, ("after-release",))
+    except Exception as error:  # noqa: BLE001 - the release is recorded; the schedule looks in half an hour
+        say(f"Readiness is looked at by its schedule: {type(error).__name__}.")
 
 
 def _make_ready(environment: Environment, release: str, commit: str) -> None:

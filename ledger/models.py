@@ -265,3 +265,17 @@ class LeverRow(Base):
     stopped_at: Mapped[datetime]
     stopped_by: Mapped[str]
     reason: Mapped[str] = mapped_column(default="")
+
+
+class ReadinessRow(Base):
+    """Whether one scenario would work in one environment, since when, and who has heard of it."""
+
+    __tablename__ = "readiness"
+    environment: Mapped[str] = mapped_column(String(40), primary_key=True)
+    scenario: Mapped[str] = mapped_column(String(80), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    """ready, not ready or unknown."""
+    since: Mapped[datetime]
+    checked_at: Mapped[datetime]
+    reasons: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    told_at: Mapped[datetime | None] = mapped_column(nullable=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
-from rules.terraform_states import PUSHED, Standing
+from rules.terraform_states import PUSHED, Standing, StateVersion, read_state
 from tasks._terraform_folders import folder_of
+from tasks._terraform_state import read_saved_state
 from tasks._terraform_survivors import settle
 from tasks._terraform_unsaved import UnsavedState, is_put_away, look_at, own_unsaved, push
 from tasks.kinds import action, probe
@@ -28,6 +29,25 @@ def unsaved_state(
     """
     code = init_workspace.fn(environment, release, commit)
     return look_at(environment, code, Path(file)) if file else own_unsaved(environment, code)
+
+
+@probe
+def saved_state(environment: Environment, release: str, commit: str) -> StateVersion:
+    """The state that the backend holds.
+
+    Permissions: s3:GetObject
+
+    Raises:
+        StepFailed: there is none, or it cannot be read.
+    """
+    code = init_workspace.fn(environment, release, commit)
+    try:
+        return read_state(read_saved_state(environment, code))
+    except ValueError as error:
+        raise StepFailed(
+            f"The backend of {environment.name} holds no state that can be read.",
+            hint="Look for it in the bucket's versions before anything is deployed.",
+        ) from error
 
 
 @action(subject="the state in {file}")

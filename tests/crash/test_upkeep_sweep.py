@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 SWEPT_HERE = {"record-release", "escalate"}
-BESIDE = {"alarm-watch", "backup", "backup-retention", "preflight", "restore-test", "resume"}
-"""In `test_backup_sweep`, `test_retention_sweep`, `test_preflight_sweep`, `test_restore_test_sweep`, and for the two
-that look for what was left lying in `test_janitor_sweep`."""
+BESIDE = {"alarm-watch", "backup", "backup-retention", "preflight", "readiness", "restore-test", "resume"}
+"""Each in its own `test_<…>_sweep`; the two that look for what was left lying in `test_janitor_sweep`."""
 ESCALATION = {
     "levels": [
         {
