@@ -20,6 +20,7 @@ from tasks.backup_contents import read_backup
 from tasks.backups import Occasion, take_backup
 from tasks.kinds import in_parallel
 from tasks.redis_restores import restore_redis_data
+from tasks.redis_returns import took_data_out
 from tasks.stack_files import changed_files, put_files_back
 from tasks.stack_restores import join_network, make_network, recreate_service
 from tasks.stack_services import start_service, stop_service
@@ -80,14 +81,15 @@ def put_back(
 
 
 def undo(environment: Environment, plan: Plan, before: Snapshot) -> Sequence[Callable[[], Effect]]:
-    """Back to the state before, which is a backup too."""
+    """Back to the state before, which is a backup too. Data that was never taken out of service stays."""
 
     def back() -> Effect:
         backup = before[SNAPSHOT]
         contents = read_backup(environment, backup)
         live, files = live_stack(environment), changed_files(environment, backup)
         found = compare(live, contents.state)
-        data = bool(plan.facts[DATA]) and contents.manifest.has_data
+        replaced = bool(plan.facts[DATA]) and took_data_out(environment, plan.facts[BACKUP])
+        data = replaced and contents.manifest.has_data
         redis = environment.docker_stack.redis.service
         todo = steps(
             live,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from blocks.environment import Environment
 from ledger.cases import current_case, now
-from rules.errors import StepFailed
+from rules.errors import StepFailed, TransientFailure
 from rules.outcomes import Effect
 from rules.redis_restores import KeptData, Mark, kept_folder
 from tasks._redis_folder import RedisFolder
 from tasks._redis_settings import settings_at_start
 from tasks._redis_starts import launch, redis_container, refuse_crashed, stop
 from tasks.backup_contents import manifest_of
-from tasks.kinds import action, pause
+from tasks.kinds import action, pause, probe
 from tasks.redis_data import look_at_redis
 
 _ANSWER_SECONDS, _POLL_SECONDS = 30.0, 0.2
@@ -44,6 +44,25 @@ def start_redis(environment: Environment) -> Effect:
         refuse_crashed(environment, container, begun, now_look.reason)
         pause(_POLL_SECONDS)
     return Effect(subject="Redis", changed=True, before=look.reason, after="started with its own data")
+
+
+@probe
+def took_data_out(environment: Environment, backup: str) -> bool:
+    """Whether this incident has taken Redis's data out of service for a backup: it is kept beside it then.
+
+    Permissions: s3:GetBucketVersioning, s3:GetObject
+    """
+    case = current_case.get()
+    try:
+        container = redis_container(environment)
+    except TransientFailure:
+        raise
+    except StepFailed:
+        return False  # it is to be made again first: nothing was put anywhere
+    client = environment.docker_stack.host.client()
+    settings = settings_at_start(client, container, manifest_of.fn(environment, backup).redis)
+    folder = kept_folder(case.incident_id if case else "", 1)
+    return RedisFolder(client, container["Id"], settings).kept(folder) is not None
 
 
 @action(subject="Redis data", retries=5)

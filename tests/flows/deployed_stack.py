@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from blocks.environment import Environment
 from blocks.settings import settings
 from flows._ladder import Request
-from rules.backups import BackupKind, is_of
+from rules.backups import DATA, BackupKind, is_of
 from sandbox.stack import composing
 from sandbox.stack.environment import described
 from sandbox.stack.stack import DockerStack
@@ -73,3 +74,12 @@ def story(fresh_stack: DockerStack, tmp_path: Any, monkeypatch: pytest.MonkeyPat
     foreign = made.runs()["-billing-redis"]
     yield made
     assert made.runs()["-billing-redis"] == foreign
+
+
+def spoil(environment: Environment, backup: str) -> None:
+    """Change one bit of a backup's data."""
+    file = Path(environment.docker_stack.backups.directory or "") / environment.name / backup / DATA
+    file.chmod(0o600)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blocks.environment import Environment
 from flows.stack_rollback import Scope, recover
 from ledger.database import open_ledger
 from ledger.models import StepRow
-from rules.backups import DATA, BackupKind, is_of
+from rules.backups import BackupKind, is_of
 from rules.outcomes import Ending, Outcome
 from sandbox.stack import composing
 from tasks.backup_contents import read_backup
 from tasks.backups import backup_names
 from tests.compose_v2 import compose, deploy_badly, settle
 from tests.flows.broken_canary import steps
-from tests.flows.deployed_stack import INSIST, Story
+from tests.flows.deployed_stack import INSIST, Story, spoil
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -54,15 +52,6 @@ def test_a_bad_deployment_is_taken_back(story: Story) -> None:
     assert story.variable("kong", "AWS_MASKING_ENABLED") == ["true"]
     assert story.stack.ask("i-0abc1234def567890") == "i-0abc1234def567890"
     assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
-
-
-def spoil(environment: Environment, backup: str) -> None:
-    """Change one bit of a backup's data."""
-    file = Path(environment.docker_stack.backups.directory or "") / environment.name / backup / DATA
-    file.chmod(0o600)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
 
 
 def plan_of(outcome: Outcome) -> dict[str, Any]:

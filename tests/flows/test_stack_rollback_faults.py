@@ -22,7 +22,7 @@ from tasks.backup_proofs import record_proof
 from tasks.backups import backup_names
 from tasks.stack_files import put_files_back
 from tests.flows.broken_canary import steps
-from tests.flows.deployed_stack import INSIST, Story
+from tests.flows.deployed_stack import INSIST, Story, spoil
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 LATE = "aws_masker:map:LATE"
@@ -106,6 +106,26 @@ def test_an_image_that_is_gone_is_refused_before_anything_is_done(story: Story, 
         assert story.runs() == before
     finally:
         story.stack.client.images.load(kept)
+
+
+def test_data_that_has_rotted_leaves_todays_in_service(story: Story) -> None:
+    """Proven once, damaged since: what was done until that was seen is undone, and Redis ran on all the time."""
+    record_proof.fn(story.environment, story.good, Proof.PROVEN)
+    story.deploy(APP_MODEL="haiku")
+    spoil(story.environment, story.good)
+    redis = story.runs()["-redis"]
+    story.stack.redis().set(LATE, "i-1")
+
+    outcome = recover.fn(story.environment, preserve_data=False, force=True, request=INSIST)
+
+    assert outcome.ending is Ending.NOT_RECOVERED, outcome.reason
+    assert "redis.rdb" in outcome.reason
+    assert "restore_redis_data" not in {each[0] for each in steps(outcome) if each[2] == "changed"}
+    assert story.runs()["-redis"] == redis
+    assert story.stack.redis().get(LATE) == "i-1"
+    assert story.variable("app", "APP_MODEL") == ["haiku"]
+    assert recover.fn(story.environment).ending is Ending.NOTHING_TO_DO
+    assert read_backup.fn(story.environment, story.snapshot()).manifest.has_data
 
 
 _OTHER = """
