@@ -11,6 +11,8 @@ from pydantic import StringConstraints
 
 from blocks.environment import Environment
 from flows._place import refuse_other_place
+from ledger import newest_backups
+from ledger.database import open_ledger
 from rules.backups import BackupKind
 from rules.errors import LeaseHeld
 from tasks.backups import Occasion, take_backup
@@ -51,5 +53,7 @@ def backup(
         if kind is BackupKind.SCHEDULED and FlowRunContext.get() is not None:
             return Completed(name="Skipped", message=held.message)
         raise
+    with open_ledger().session() as session:  # for the figures: the backup itself is whole already
+        newest_backups.keep(session, environment.name, manifest.id, manifest.began_at)
     say(f"Backup {manifest.id} of {environment.name} holds {manifest.data.key_count} keys.")
     return manifest

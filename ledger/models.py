@@ -279,3 +279,12 @@ class ReadinessRow(Base):
     checked_at: Mapped[datetime]
     reasons: Mapped[dict[str, Any]] = mapped_column(default=dict)
     told_at: Mapped[datetime | None] = mapped_column(nullable=True)
+
+
+class NewestBackupRow(Base):
+    """The newest backup of one environment that was made from here."""
+
+    __tablename__ = "newest_backups"
+    environment: Mapped[str] = mapped_column(String(40), primary_key=True)
+    backup: Mapped[str] = mapped_column(String(80))
+    began_at: Mapped[datetime]

@@ -23,7 +23,7 @@ from deployments.prefect_yaml import read_prefect_yaml
 from deployments.register import register
 from deployments.schedules import schedule_each
 from flows.backup import backup
-from ledger import leases
+from ledger import leases, newest_backups
 from ledger.database import open_ledger
 from ledger.holders import this_process
 from rules.backups import BackupKind, BackupManifest
@@ -49,6 +49,10 @@ def test_a_deployment_is_backed_up(masking: Environment) -> None:
 
     assert read_backups.fn(masking) == [made]
     assert (made.kind, made.reason, made.requested_by, made.critical) == ("deploy", "release 42", "ada", True)
+    with open_ledger().reading() as session:
+        assert [(row.backup, row.began_at) for row in newest_backups.listed(session)] == [
+            (made.id, made.began_at)
+        ]
 
 
 def test_another_platform_or_engine_is_refused(masking: Environment) -> None:
