@@ -45,6 +45,7 @@ PROMISES: dict[str, Promise] = {
     "stuck-alarm": Promise(severity=Severity.MEDIUM, seconds=600, ours=_NO_ROW),
     "stuck-workflow": Promise(severity=Severity.MEDIUM, seconds=600, ours=_NO_ROW),
     "hung-process": Promise(severity=Severity.LOW, seconds=300, ours=_NO_TIME),
+    "test-run-failure": Promise(severity=Severity.LOW, seconds=600, ours=_NO_TIME),
     "log-throttling": Promise(severity=Severity.LOW, seconds=600, ours=_NO_TIME),
     "exposed-credentials": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
     "exposed-personal-data": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),

@@ -211,6 +211,12 @@ FAULTS: dict[str, Fault] = {
             kit_faults.forget_stray_run,
         ),
         Fault(
+            "failed-run",
+            "A test run lost a connection and failed; it published to its own queue alone; in qa.",
+            kit_faults.fail_a_run,
+            kit_faults.forget_stray_run,
+        ),
+        Fault(
             "throttled-run",
             "A test run could read its logs only in part: AWS throttled it, and goes on throttling; in qa.",
             kit_faults.throttle_a_run,

@@ -25,7 +25,7 @@ from sandbox.test_kit.place import (
 from sandbox.world import Sandbox
 
 STRAY_RUN, HUNG_RUN, GOOD_RUN, LEAKY_RUN = "run-stray", "run-hung", "run-good", "run-leaky"
-THROTTLED_LOGS = "throttled-logs"
+THROTTLED_LOGS, FAILED_RUN = "throttled-logs", "run-failed"
 COUNT, CONSUMED, DEAD_LETTERS = 24, 3, 2
 """Messages of the stray run; of these, taken by the queue's own consumer; failed by it until they were dead."""
 
@@ -76,6 +76,11 @@ def hang_a_run(sandbox: Sandbox, environment: str) -> None:
     sandbox.wait_for(
         lambda: len(kit_runs.processes_of(place, HUNG_RUN)) == 3, "the run and what it started hang"
     )
+
+
+def fail_a_run(sandbox: Sandbox, environment: str) -> None:
+    """A run that lost its line: its messages are in its own queue, and it failed."""
+    kit_runs.start(_place(sandbox, environment), FAILED_RUN, "--misbehave", "lose-line").wait(timeout=60)
 
 
 def throttle_a_run(sandbox: Sandbox, environment: str) -> None:

@@ -143,6 +143,7 @@ PRACTICES: tuple[Practice, ...] = (
         environment="qa",
         parameters={"run": "run-hung"},
     ),
+    Practice(scenario="test-run-failure", rung="repeat", faults=("failed-run",), environment="qa"),
     Practice(scenario="log-throttling", rung="read", faults=("throttled-run",), environment="qa"),
     Practice(
         scenario="stack-rollback", rung="rollback", faults=("bad-stack-release",), environment="masking"

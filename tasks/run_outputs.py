@@ -1,12 +1,14 @@
-"""What a test run said while it ran: the end of its output, redacted."""
+"""What a test run said and left: the end of its output, redacted; its exit code; which artifacts are there."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from blocks.environment import Environment
 from rules.redaction import redact
-from tasks._run_folders import run_folder
+from rules.run_failures import ARTIFACTS, RunEnd
+from tasks._run_folders import ASIDE, read_record, run_folder
 from tasks.kinds import probe
 
 _OUTPUTS = ("repeated.log", "output.log")
@@ -19,6 +21,30 @@ def run_output(environment: Environment, run_id: str) -> str:
     """The end of what a run said; empty: nothing. Permissions: none."""
     folder = run_folder(environment, run_id)
     return "\n".join(redact(_end(folder / name)) for name in _OUTPUTS)
+
+
+@probe
+def run_end(environment: Environment, run_id: str) -> RunEnd:
+    """How a run ended. Permissions: none."""
+    return _ended(run_folder(environment, run_id))
+
+
+@probe
+def repeated_runs(environment: Environment, run_id: str) -> dict[str, RunEnd]:
+    """How the runs ended that were made because of this one, by their names. Permissions: none."""
+    artifacts = Path(environment.test_kit.artifacts).expanduser()
+    ours = re.compile(rf"{re.escape(run_id)}-(debug|retry)-\d+")
+    found = [path for folder in (artifacts, artifacts / ASIDE) for path in folder.glob(f"{run_id}-*")]
+    return {
+        path.name: _ended(path)
+        for path in sorted(found)
+        if ours.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    }
+
+
+def _ended(folder: Path) -> RunEnd:
+    missing = tuple(name for name in ARTIFACTS if not (folder / name).is_file())
+    return RunEnd(run=folder.name, exit_code=read_record(folder).exit_code, missing=missing)
 
 
 def _end(path: Path) -> str:

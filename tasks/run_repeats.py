@@ -11,7 +11,7 @@ from pathlib import Path
 from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.outcomes import Effect
-from tasks._run_folders import read_record
+from tasks._run_folders import ASIDE, read_record
 from tasks._run_processes import Kit, end_tree, tree_of
 from tasks.kinds import action
 
@@ -32,7 +32,8 @@ def repeat_run(environment: Environment, case: str, run_id: str, options: tuple[
     kit, platform = Kit.of(environment), environment.test_kit
     folder = Path(platform.artifacts).expanduser() / run_id
     subject, until = f"{case} as {run_id}", time.monotonic() + platform.run_timeout_seconds
-    told = read_record(folder).exit_code
+    aside = folder.parent / ASIDE / run_id
+    told = read_record(folder if folder.exists() else aside).exit_code
     if told is not None:
         return Effect(subject=subject, changed=False, after=f"exit code {told}", detail="it has run already")
     process = None

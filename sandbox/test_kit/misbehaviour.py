@@ -9,11 +9,16 @@ import sys
 import time
 from typing import NoReturn
 
-WAYS = ("hang", "ignore-term", "fork-away", "zombie", "linger", "secrets", "fail")
+WAYS = ("hang", "ignore-term", "fork-away", "zombie", "linger", "secrets", "fail", "lose-line")
 """hang: no output, no CPU, no IO. ignore-term: the same, deaf to SIGTERM. fork-away: the same, with a child that left
 for a session of its own. zombie: the same, with a dead child that nobody collects. linger: it waits for results and
-says so. secrets: they stand in its artifacts. fail: it ends with an error."""
+says so. secrets: they stand in its artifacts. fail: it ends with an error of its code.
+lose-line: it ends because somebody did not answer."""
 
+_LAST_WORDS = {
+    "fail": "E   AssertionError: assert 23 == 24, an order has no answer",
+    "lose-line": "ConnectionError: Connection reset by peer",
+}
 _SLEEPER = "import time; time.sleep(86400)"
 _DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {_SLEEPER}"
 
@@ -38,7 +43,8 @@ def after_publishing(way: str) -> None:
     if way == "hang":
         subprocess.Popen([sys.executable, "-c", _SLEEPER], stdin=subprocess.DEVNULL)
         _hang()
-    if way == "fail":
+    if way in _LAST_WORDS:
+        sys.stdout.write(f"{_LAST_WORDS[way]}\n")
         raise SystemExit(3)
 
 
