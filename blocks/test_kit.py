@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from blocks.aws_account import AwsAccount
 from blocks.secret_reference import SecretReference
 from blocks.strict_block import StrictBlock
 from rules.names import AccountId, AttributeName, BucketName, FolderPath, LogGroupName, QueueUrl, VariableName
@@ -56,6 +57,7 @@ class KitVariables(Frozen):
     redact_patterns: VariableName = "ITK_REDACT_PATTERNS"
     log_groups: VariableName = "ITK_LOG_GROUPS"
     log_window: VariableName = "ITK_LOG_QUERY_WINDOW_SECONDS"
+    blocked_accounts: VariableName = "ITK_BLOCKED_ACCOUNTS"
 
 
 class KitPlatform(StrictBlock):
@@ -87,6 +89,12 @@ class KitPlatform(StrictBlock):
         default_factory=list,
         title="Blocked accounts",
         description="Test runs must never act there: production, above all.",
+    )
+    evidence_accounts: list[AwsAccount] = Field(
+        default_factory=list,
+        title="Accounts to look into",
+        description="As whom to read what a stray run did in an account that is not its own: CloudTrail and queue "
+        "metrics. Nothing is ever changed there.",
     )
     quiet_seconds: float = Field(
         default=60.0,
@@ -123,3 +131,7 @@ class KitPlatform(StrictBlock):
     def queue(self, url: str) -> KitQueue | None:
         """The queue of that address; None when it is none of the environment's."""
         return next((queue for queue in self.queues if queue.url == url), None)
+
+    def evidence_account(self, account_id: str) -> AwsAccount | None:
+        """As whom to look into an account; None: nobody may."""
+        return next((each for each in self.evidence_accounts if each.account_id == account_id), None)

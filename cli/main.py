@@ -57,6 +57,12 @@ for _path, _name, _help, _group in (
     ("cli.show:app", "show", "Show one incident: plan, answers, steps, timeline.", INCIDENTS),
     ("cli.scenarios:app", "scenarios", "List what Backstop can recover from.", INCIDENTS),
     ("cli.preflight:app", "preflight", "Check that a test run may begin in an environment.", INCIDENTS),
+    (
+        "cli.blocked_accounts:app",
+        "blocked-accounts",
+        "AWS accounts in which no test may act, and how one comes off the list.",
+        INCIDENTS,
+    ),
     ("cli.stop_lever:app", "stop-lever", "Stop all acting, everywhere or in one environment.", INCIDENTS),
     ("cli.up:app", "up", "Run Backstop here: Prefect server, responder, webhook receiver.", RUNNING),
     ("cli.apply:app", "apply", "Register environments and deployments on the Prefect server.", RUNNING),

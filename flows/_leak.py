@@ -13,7 +13,7 @@ from rules.kit_settings import judge_redaction
 from rules.leaks import judge_gone, judge_history, judge_scan
 from rules.outcomes import Check, Finding, Verification
 from rules.plans import Change, Plan
-from rules.severity import Severity
+from rules.promises import Promise
 from tasks.artifact_scans import scan_artifacts
 from tasks.evidence import delete_artifacts, kept_evidence
 from tasks.git_histories import clean_history, history_of
@@ -61,10 +61,15 @@ class Leak:
             return judge_gone(run, exists=False, kept_files=len(kept.files))
         return self.check(run)
 
-    def finding(self, severity: Severity) -> Finding:
+    def finding(self, promise: Promise) -> Finding:
         """What detecting says of the run."""
         check = self.first_check(self.wanted_run())
-        return Finding(health=Verification.of([check]), severity=severity, summary=check.reason)
+        return Finding(
+            health=Verification.of([check]),
+            severity=promise.severity,
+            summary=check.reason,
+            situation=promise.situation,
+        )
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.docker_stack import DockerStackPlatform
 from blocks.environment import Environment
 from rules import guards
+from tasks.blocked_accounts import blocked_accounts
 from tasks.containers import engine_identity
 from tasks.identities import who_am_i
 
@@ -14,8 +15,10 @@ def refuse_other_place(environment: Environment) -> None:
 
     A Docker stack's engine decides; its AWS account is asked too where its backups are kept there.
 
+    An account that is blocked is refused to every environment but production's own.
+
     Raises:
-        RecoveryRefused: another account, region or engine.
+        RecoveryRefused: another account, region or engine; or the account is blocked.
     """
     platform = environment.platform
     if isinstance(platform, DockerStackPlatform):
@@ -25,3 +28,4 @@ def refuse_other_place(environment: Environment) -> None:
             return
     account, identity = environment.aws, who_am_i(environment)
     guards.same_place(account.account_id, identity.account, account.region, identity.region, environment.name)
+    guards.not_blocked(identity.account, blocked_accounts(), environment.tier, environment.name)

@@ -92,7 +92,7 @@ def recover(
         environment,
         rehearse=rehearse,
         request=request,
-        detect=lambda: leak.finding(PROMISES[SCENARIO].severity),
+        detect=lambda: leak.finding(PROMISES[SCENARIO]),
         ladder=[
             Rung(
                 name="revoke",

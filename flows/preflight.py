@@ -13,6 +13,7 @@ from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.kit_settings import (
     judge_account,
+    judge_blocked,
     judge_committed,
     judge_locks,
     judge_mode,
@@ -60,6 +61,10 @@ def preflight(environment: Environment, next_run: RunId | None = None) -> Prefli
         ("account", lambda: [_account(environment, settings)]),
         (names.queue_url, lambda: [judge_queue_setting(names.queue_url, target, place)]),
         ("queue", lambda: [judge_target(queue_state(environment, place.targets[0]))]),
+        (
+            names.blocked_accounts,
+            lambda: [judge_blocked(names.blocked_accounts, settings.get(names.blocked_accounts, ""), place)],
+        ),
         (names.mode, lambda: [judge_mode(names.mode, settings.get(names.mode, ""))]),
         (
             names.redact_keys,

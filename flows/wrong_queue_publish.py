@@ -123,7 +123,13 @@ def _detect(stray: Stray) -> Finding:
     summary = next((c.reason for c in checks if c.verdict is not Verdict.PASS), checks[0].reason)
     if setting.verdict is not Verdict.PASS:
         summary = f"{summary}; {setting.name}: {setting.reason}"
-    return Finding(health=Verification.of(checks), severity=PROMISES[SCENARIO].severity, summary=summary)
+    promise = PROMISES[SCENARIO]
+    return Finding(
+        health=Verification.of(checks),
+        severity=promise.severity,
+        summary=summary,
+        situation=promise.situation,
+    )
 
 
 def _setting(environment: Environment) -> Check:

@@ -288,3 +288,13 @@ class NewestBackupRow(Base):
     environment: Mapped[str] = mapped_column(String(40), primary_key=True)
     backup: Mapped[str] = mapped_column(String(80))
     began_at: Mapped[datetime]
+
+
+class BlockedAccountRow(Base):
+    """An AWS account in which no test may act any more."""
+
+    __tablename__ = "blocked_accounts"
+    account: Mapped[str] = mapped_column(String(12), primary_key=True)
+    blocked_at: Mapped[datetime]
+    blocked_by: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")

@@ -27,8 +27,10 @@ RESPONSES: dict[Situation, Response] = {
     Situation.ROLLED_BACK: Response(seconds=900, who="the on-call engineer"),
     Situation.NOT_ROLLED_BACK: Response(seconds=0, who="a senior engineer"),
     Situation.DATA_CORRUPT: Response(seconds=0, who="the CTO and a senior engineer"),
+    Situation.WRONG_PLACE: Response(seconds=900, who="the team lead and the on-call engineer"),
+    Situation.PRODUCTION_TOUCHED: Response(seconds=0, who="the incident commander and the security team"),
 }
-"""Runbook 001's matrix."""
+"""Runbook 001's matrix; then levels 2 and 3 of runbook 000, whose times are ours: it names none."""
 
 DEFAULT_LEVELS: tuple[tuple[float, str], ...] = (
     (300, "technical lead"),
@@ -39,8 +41,15 @@ DEFAULT_LEVELS: tuple[tuple[float, str], ...] = (
 
 EVERYBODY = 99
 
-_AT_ONCE: dict[Situation, int] = {Situation.NOT_ROLLED_BACK: 2, Situation.DATA_CORRUPT: EVERYBODY}
+_AT_ONCE: dict[Situation, int] = {
+    Situation.NOT_ROLLED_BACK: 2,
+    Situation.DATA_CORRUPT: EVERYBODY,
+    Situation.PRODUCTION_TOUCHED: EVERYBODY,
+}
 """How many levels «immediately» wakes: the second is the senior engineer, the CTO is above."""
+
+_AT_LEAST: dict[Situation, int] = {Situation.WRONG_PLACE: 2, Situation.PRODUCTION_TOUCHED: EVERYBODY}
+"""How far up it goes wherever the test ran: what it harmed is not its own environment."""
 
 _REACH: dict[Severity, dict[Tier, int]] = {
     Severity.CRITICAL: {
@@ -115,7 +124,7 @@ class Message(Frozen):
 
 def situation(tier: Tier, ending: Ending | None = None, found: Situation | None = None) -> Situation:
     """Which row of the matrix applies to an incident, open while `ending` is None. `found` is what detection says."""
-    if found is Situation.DATA_CORRUPT:
+    if found in (Situation.DATA_CORRUPT, Situation.WRONG_PLACE, Situation.PRODUCTION_TOUCHED):
         return found
     if tier in (Tier.DEVELOPMENT, Tier.QA):
         return Situation.TESTS_FAIL
@@ -138,8 +147,8 @@ def schedule(
     How far it goes up depends on severity and tier; an empty list means that nobody is woken for it. Where the matrix
     says «immediately», that row's people are due at the opening; else the first level within the row's time.
     """
-    reach = _REACH[severity][tier]
     row = situation(tier, None, found)
+    reach = _reach(severity, tier, row)
     within, at_once = RESPONSES[row].seconds, _AT_ONCE.get(row, 0)
     why = f"{severity.value} in {tier.value}: {row.value}" if at_once else f"{severity.value} in {tier.value}"
     delays = {
@@ -171,7 +180,13 @@ def page_at_once(
     wanted = {Ending.REFUSED: 1, Ending.NOT_RECOVERED: 2, Ending.UNDO_FAILED: EVERYBODY}.get(ending, 0)
     if wanted:
         wanted = max(wanted, _AT_ONCE.get(situation(tier, None, found), 0))
-    return list(range(1, min(wanted, _REACH[severity][tier], levels) + 1))
+    return list(range(1, min(wanted, _reach(severity, tier, found), levels) + 1))
+
+
+def _reach(severity: Severity, tier: Tier, found: Situation | None) -> int:
+    """How many levels may be woken."""
+    least = _AT_LEAST.get(found, 0) if found else 0
+    return max(_REACH[severity][tier], least)
 
 
 def after_incident(

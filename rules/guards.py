@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rules.errors import RecoveryRefused
+from rules.severity import Tier
 
 
 def same_engine(wanted: str | None, seen: str, environment: str) -> None:
@@ -36,4 +39,17 @@ def same_place(
         raise RecoveryRefused(
             f"The credentials point at region {seen_region}, but {environment} is in {wanted_region}.",
             hint="Correct `region` in the environment's file, or AWS_REGION.",
+        )
+
+
+def not_blocked(account: str, blocked: Mapping[str, str], tier: Tier, environment: str) -> None:
+    """Refuse an account that tests did harm in, to every environment but production's own.
+
+    Raises:
+        RecoveryRefused: it is on the list.
+    """
+    if account in blocked and tier is not Tier.PRODUCTION:
+        raise RecoveryRefused(
+            f"{environment} is in account {account}, which is blocked: {blocked[account]}.",
+            hint="Correct the environment's account; or `backstop blocked-accounts remove` once it is safe.",
         )

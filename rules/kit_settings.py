@@ -86,6 +86,18 @@ def judge_account(variable: str, configured: str, seen: str, place: Place) -> Ch
     return Check(name=name, verdict=Verdict.FAIL, reason=reason, wanted=wanted, seen=seen)
 
 
+def judge_blocked(variable: str, configured: str, place: Place) -> Check:
+    """Whether the kit itself refuses every account that is blocked."""
+    have = {account.strip() for account in configured.split(",")}
+    missing = sorted(set(place.blocked_accounts) - have)
+    if not missing:
+        told = f"the kit refuses {len(place.blocked_accounts)} accounts by itself"
+        return Check(name=variable, verdict=Verdict.PASS, reason=told, seen=configured)
+    fixed = ",".join(sorted({*have, *missing} - {""}))
+    reason = f"the kit would act in {missing[0]}, where tests must never act: set {variable}={fixed}"
+    return Check(name=variable, verdict=Verdict.FAIL, reason=reason, wanted=fixed, seen=configured)
+
+
 def judge_mode(variable: str, configured: str) -> Check:
     """Whether somebody chose the kit's mode: an unset one means whatever its author thought of."""
     if configured:

@@ -47,9 +47,30 @@ PROMISES: dict[str, Promise] = {
     "hung-process": Promise(severity=Severity.LOW, seconds=300, ours=_NO_TIME),
     "test-run-failure": Promise(severity=Severity.LOW, seconds=600, ours=_NO_TIME),
     "log-throttling": Promise(severity=Severity.LOW, seconds=600, ours=_NO_TIME),
-    "exposed-credentials": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
-    "exposed-personal-data": Promise(severity=Severity.HIGH, seconds=900, automatic=False, ours=_NO_TIME),
-    "wrong-queue-publish": Promise(severity=Severity.MEDIUM, seconds=600, automatic=False, ours=_NO_TIME),
+    "production-misfire": Promise(
+        severity=Severity.HIGH, seconds=300, situation=Situation.PRODUCTION_TOUCHED, ours=_NO_TIME
+    ),
+    "exposed-credentials": Promise(
+        severity=Severity.HIGH,
+        seconds=900,
+        automatic=False,
+        situation=Situation.PRODUCTION_TOUCHED,
+        ours=_NO_TIME,
+    ),
+    "exposed-personal-data": Promise(
+        severity=Severity.HIGH,
+        seconds=900,
+        automatic=False,
+        situation=Situation.PRODUCTION_TOUCHED,
+        ours=_NO_TIME,
+    ),
+    "wrong-queue-publish": Promise(
+        severity=Severity.MEDIUM,
+        seconds=600,
+        automatic=False,
+        situation=Situation.WRONG_PLACE,
+        ours=_NO_TIME,
+    ),
     "redis-corruption": Promise(severity=Severity.CRITICAL, seconds=120, situation=Situation.DATA_CORRUPT),
     "stack-rollback": Promise(severity=Severity.CRITICAL, seconds=120, automatic=True),
     "emergency-stop": Promise(severity=Severity.CRITICAL, seconds=60),

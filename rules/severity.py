@@ -15,13 +15,15 @@ class Severity(StrEnum):
 
 
 class Situation(StrEnum):
-    """What happened, in the words of the matrix of runbook 001."""
+    """What happened, in the words of runbook 001's matrix; the last two are runbook 000's levels 2 and 3."""
 
     TESTS_FAIL = "development tests fail"
     PREPROD_FAILS = "preprod fails"
     ROLLED_BACK = "production fails, the rollback works"
     NOT_ROLLED_BACK = "production fails, the rollback fails"
     DATA_CORRUPT = "data is corrupt"
+    WRONG_PLACE = "a test reached into the wrong place"
+    PRODUCTION_TOUCHED = "a test acted in production, or gave secrets away"
 
 
 class Tier(StrEnum):

@@ -28,6 +28,8 @@ class RunTraces(Frozen):
     """None: it may still run."""
     queues: tuple[str, ...] = ()
     """Where it sent to beside the queues that are meant for it, by its own word."""
+    sent: dict[str, int] = {}
+    """How many messages it sent to each of these."""
 
     @property
     def can_be_told(self) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 from sandbox import releases
 from sandbox.organs import organ_client
 from sandbox.places import ENVIRONMENTS, LOCK_TABLE, ROLE, STATE_BUCKET, Home, Place
-from sandbox.test_kit.place import open_qa
+from sandbox.test_kit.place import KitPlace, open_qa
+from sandbox.test_kit.production import open_production
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -40,6 +41,7 @@ def open_account(home: Home) -> None:
     client("iam").create_role(RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST))
     releases.upload(home)
     open_qa(home)
+    open_production(KitPlace(home))
     home.opened.touch()
 
 

@@ -19,7 +19,7 @@ def application(home: Home) -> WSGIApplication:
     os.environ.setdefault("MOTO_DOCKER_NETWORK_MODE", "none")
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from sandbox import aws_alarms, aws_functions, aws_keys, aws_queues, aws_tables
+    from sandbox import aws_alarms, aws_functions, aws_keys, aws_queues, aws_tables, aws_trail
     from sandbox.aws_front import Front
 
     aws_alarms.install()
@@ -27,6 +27,7 @@ def application(home: Home) -> WSGIApplication:
     aws_keys.install()
     aws_queues.install()
     aws_tables.install()
+    aws_trail.install()
     return Front(DomainDispatcherApplication(create_backend_app), home)
 
 

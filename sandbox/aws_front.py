@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from sandbox import aws_queues, aws_wire, moments
+from sandbox import aws_queues, aws_trail, aws_wire, moments
 from sandbox.aws_functions import CODE_PATH, code_at
 from sandbox.organs import ORGAN
 
@@ -167,6 +167,12 @@ class Front:
         return []
 
     def _pass(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if ORGAN not in environ.get("HTTP_USER_AGENT", ""):
+            if aws_wire.name_of_call(environ) == aws_trail.LOOKUP:
+                told = aws_trail.look_up(environ)
+                start_response(told.status_line, told.headers)
+                return [told.body]
+            aws_trail.note(environ)
         answer = self._inner(environ, start_response)
         if aws_wire.may_change_functions(environ):
             answer = list(answer)

@@ -42,7 +42,7 @@ def _operation(service: str, environ: WSGIEnvironment) -> str:
     if cbor := _CBOR_PATH.search(path):
         return cbor.group(1)
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        return parse_qs(_body(environ).decode(errors="replace")).get("Action", [""])[0]
+        return parse_qs(body(environ).decode(errors="replace")).get("Action", [""])[0]
     if service == "s3":
         return _s3_operation(environ)
     for method, pattern, name in _rest_operations(service):
@@ -77,7 +77,7 @@ def _rest_operations(service: str) -> tuple[tuple[str, re.Pattern[str], str], ..
     return tuple(found)
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
+def body(environ: WSGIEnvironment) -> bytes:
     """The request's body, left in place for whoever reads it next."""
     text = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(text)

@@ -211,6 +211,13 @@ FAULTS: dict[str, Fault] = {
             kit_faults.forget_stray_run,
         ),
         Fault(
+            "production-run",
+            "A test run publishes into production's queue with production's credentials, and goes on; in qa.",
+            kit_faults.run_against_production,
+            kit_faults.forget_stray_run,
+            in_aws=False,
+        ),
+        Fault(
             "failed-run",
             "A test run lost a connection and failed; it published to its own queue alone; in qa.",
             kit_faults.fail_a_run,

@@ -12,6 +12,7 @@ from pathlib import Path
 from rules.errors import RecoveryRefused
 from sandbox import kit_runs, wires
 from sandbox.kit_reading import THROTTLED_RUN
+from sandbox.test_kit import production
 from sandbox.test_kit.place import (
     BILLING,
     BILLING_FIFO,
@@ -25,7 +26,7 @@ from sandbox.test_kit.place import (
 from sandbox.world import Sandbox
 
 STRAY_RUN, HUNG_RUN, GOOD_RUN, LEAKY_RUN = "run-stray", "run-hung", "run-good", "run-leaky"
-THROTTLED_LOGS, FAILED_RUN = "throttled-logs", "run-failed"
+THROTTLED_LOGS, FAILED_RUN, MISFIRED_RUN = "throttled-logs", "run-failed", "run-misfired"
 COUNT, CONSUMED, DEAD_LETTERS = 24, 3, 2
 """Messages of the stray run; of these, taken by the queue's own consumer; failed by it until they were dead."""
 
@@ -76,6 +77,18 @@ def hang_a_run(sandbox: Sandbox, environment: str) -> None:
     sandbox.wait_for(
         lambda: len(kit_runs.processes_of(place, HUNG_RUN)) == 3, "the run and what it started hang"
     )
+
+
+def run_against_production(sandbox: Sandbox, environment: str) -> None:
+    """A run with production's profile and address: it publishes there, reads a secret, tags the queue, and goes on."""
+    place = _place(sandbox, environment)
+    there = {"ITK_SQS_QUEUE_URL": production.url(place), **production.variables(place)}
+    kit_runs.start(
+        place, MISFIRED_RUN, "--count", str(COUNT), "--misbehave", "wander", case="orders", more=there
+    )
+    kit_runs.wait_until_published(place, MISFIRED_RUN, COUNT)
+    said = place.artifacts / MISFIRED_RUN / "output.log"
+    sandbox.wait_for(lambda: "waiting" in said.read_text(encoding="utf-8"), "it did all it does there")
 
 
 def fail_a_run(sandbox: Sandbox, environment: str) -> None:

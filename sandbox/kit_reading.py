@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.kit_runs import processes_of
 from sandbox.places import Home
+from sandbox.test_kit import production
 from sandbox.test_kit.place import INTAKE, INTAKE_FIFO, QUEUES, RUNNER, RUNNER_SECRET, Kept, KitPlace
 
 THROTTLED_RUN = "run-throttled"
@@ -38,6 +39,10 @@ class KitReading:
     evidence: tuple[str, ...]
     branches: tuple[str, ...]
     """Of the kit's repository."""
+    blocked: str
+    """What the kit's settings say of accounts it must not act in."""
+    production: tuple[str, ...]
+    """What production's queue holds, by the orders' names."""
     logs: tuple[int, int]
     """Of the run that was throttled: how many events its logs lack, and how many stand there twice."""
 
@@ -57,6 +62,7 @@ def read(home: Home) -> KitReading:
         alive=tuple(run for run in runs if processes_of(place, run)),
         locks=tuple(sorted(path.name for path in (place.folder / "locks").glob("*.lock"))),
         runs=runs,
+        production=tuple(sorted(json.loads(message.body)["order"] for message in production.held(place))),
         logs=_logs(place),
         **_leaks(place),
     )
@@ -99,6 +105,7 @@ def _leaks(place: KitPlace) -> dict[str, Any]:
     return {
         "keys": tuple(sorted(key["Status"] for key in keys)),
         "stored_key": stored in {key["AccessKeyId"] for key in keys if key["Status"] == "Active"},
+        "blocked": next((line for line in text.splitlines() if "BLOCKED" in line), ""),
         "redacted": "\n".join(line for line in text.splitlines() if "REDACT" in line),
         "evidence": tuple(sorted(path.name for path in place.copies.rglob("*.evidence"))),
         "branches": tuple(sorted(str(path.relative_to(refs)) for path in refs.rglob("*") if path.is_file())),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -20,9 +21,13 @@ from sandbox.test_kit.place import KitPlace
 RUN_VARIABLE = "ITK_RUN_ID"
 
 
-def start(place: KitPlace, run_id: str, *words: str, case: str = "orders") -> subprocess.Popen[bytes]:
-    """Start a run in a session of its own, in the kit's folder."""
-    environment = own_variables(place.home) | variables(place.home) | {"PYTHONPATH": str(ROOT)}
+def start(
+    place: KitPlace, run_id: str, *words: str, case: str = "orders", more: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a run in a session of its own, in the kit's folder; `more` are variables of its terminal."""
+    environment = (
+        own_variables(place.home) | variables(place.home) | {"PYTHONPATH": str(ROOT)} | dict(more or {})
+    )
     command = [sys.executable, "-P", "-m", "sandbox.test_kit", "run", "--case", case, "--run-id", run_id]
     return subprocess.Popen(
         [*command, "--out", str(place.artifacts / run_id), *words],

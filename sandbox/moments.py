@@ -32,9 +32,17 @@ def go_back(name: str) -> bool:
         for key, backend in _backends().items():
             then = _kept[name].get(key)
             if then is not None:
+                sessions = _sessions(backend)
                 vars(backend).clear()
                 vars(backend).update(_copied(then))
+                vars(backend).get("access_keys", {}).update(sessions)
         return True
+
+
+def _sessions(backend: Any) -> dict[str, Any]:
+    """The keys of assumed roles: who has one goes on, as on AWS, whatever becomes of what it acts on."""
+    keys = vars(backend).get("access_keys", {})
+    return {name: key for name, key in keys.items() if name.startswith("ASIA")}
 
 
 def _backends_of(service: str) -> Any:

@@ -143,6 +143,9 @@ PRACTICES: tuple[Practice, ...] = (
         environment="qa",
         parameters={"run": "run-hung"},
     ),
+    Practice(
+        scenario="production-misfire", rung="stop-and-block", faults=("production-run",), environment="qa"
+    ),
     Practice(scenario="test-run-failure", rung="repeat", faults=("failed-run",), environment="qa"),
     Practice(scenario="log-throttling", rung="read", faults=("throttled-run",), environment="qa"),
     Practice(

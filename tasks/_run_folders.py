@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,7 +94,7 @@ def read_record(folder: Path) -> RunRecord:
 
 def read_traces(folder: Path, own: tuple[str, ...]) -> RunTraces:
     """What the run published outside its `own` queues, by its own word. A span that was cut off is left out."""
-    record, ids, correlations, queues = read_record(folder), set[str](), set[str](), dict[str, bool]()
+    record, ids, correlations, queues = read_record(folder), set[str](), set[str](), Counter[str]()
     for span in _spans(folder / SPANS):
         if span.get("name") != "sqs.send" or span.get("run_id") != record.run_id:
             continue
@@ -103,14 +104,15 @@ def read_traces(folder: Path, own: tuple[str, ...]) -> RunTraces:
             ids.add(str(span["message_id"]))
         if span.get("correlation_id"):
             correlations.add(str(span["correlation_id"]))
-        queues[str(span.get("queue_url", ""))] = True
-    queues.pop("", None)
+        queues[str(span.get("queue_url", ""))] += 1
+    queues.pop("", 0)
     return RunTraces(
         run_id=record.run_id,
         message_ids=frozenset(ids),
         correlation_ids=frozenset(correlations),
         began=record.began,
         queues=tuple(queues),
+        sent=dict(queues),
     )
 
 

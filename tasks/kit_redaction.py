@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from blocks.environment import Environment
-from rules.errors import StepFailed
-from rules.kit_settings import read_settings, with_setting
 from rules.outcomes import Effect
+from tasks._kit_lists import add_to_list
 from tasks.kinds import action
 
 
@@ -18,27 +14,4 @@ def redact_names(environment: Environment, variable: str, names: tuple[str, ...]
 
     Permissions: none, it writes the kit's `.env`
     """
-    path = Path(environment.test_kit.folder).expanduser() / ".env"
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        have = [name.strip() for name in read_settings(text).get(variable, "").split(",") if name.strip()]
-        missing = [name for name in names if name.lower() not in {each.lower() for each in have}]
-        if not missing:
-            return Effect(subject=variable, changed=False, after=f"{len(have)} names")
-        beside = path.with_name(f".{path.name}.backstop")
-        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o600
-        with os.fdopen(
-            os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, mode), "w", encoding="utf-8"
-        ) as out:
-            out.write(with_setting(text, variable, ",".join([*have, *missing])))
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise StepFailed(
-            f"{path} could not be changed: {error.strerror}.", hint="Check who may write there."
-        ) from error
-    return Effect(
-        subject=variable, changed=True, before=f"{len(have)} names", after=f"{len(have) + len(missing)} names",
-        detail=f"added {', '.join(missing)}",
-    )  # fmt: skip
+    return add_to_list(environment, variable, names)

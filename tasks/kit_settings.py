@@ -9,6 +9,7 @@ from blocks.environment import Environment
 from rules.errors import StepFailed
 from rules.kit_settings import Place, read_settings
 from rules.values import Frozen
+from tasks.blocked_accounts import blocked_accounts
 from tasks.kinds import probe
 
 _GIT_SECONDS = 20.0
@@ -22,14 +23,14 @@ class Committed(Frozen):
 
 
 def kit_place(environment: Environment) -> Place:
-    """Where test runs are to act, as the environment says."""
+    """Where test runs are to act, as the environment and the list of blocked accounts say."""
     kit, account = environment.test_kit, environment.aws
     return Place(
         name=environment.name,
         account_id=account.account_id,
         region=account.region,
         targets=kit.targets,
-        blocked_accounts=tuple(kit.blocked_accounts),
+        blocked_accounts=tuple({*kit.blocked_accounts, *blocked_accounts()}),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.environment import Environment
@@ -27,6 +28,14 @@ def run_output(environment: Environment, run_id: str) -> str:
 def run_end(environment: Environment, run_id: str) -> RunEnd:
     """How a run ended. Permissions: none."""
     return _ended(run_folder(environment, run_id))
+
+
+@probe
+def last_sign(environment: Environment, run_id: str) -> datetime:
+    """When a run ended; of one that does not tell, when it last wrote anything. Permissions: none."""
+    folder = run_folder(environment, run_id)
+    written = [path.lstat().st_mtime for path in (folder, *folder.iterdir())]
+    return read_record(folder).ended or datetime.fromtimestamp(max(written), UTC)
 
 
 @probe

@@ -6,10 +6,18 @@ import sys
 from typing import Any
 
 from sandbox.places import ACCOUNT, REGION, Home
-from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, INTAKE_FIFO, LOG_GROUPS, QA, KitPlace, dead
-
-PRODUCTION_ACCOUNT = "999999999999"
-"""What the kit must never touch."""
+from sandbox.test_kit.place import (
+    BILLING,
+    BILLING_FIFO,
+    BLOCKED,
+    INTAKE,
+    INTAKE_FIFO,
+    LOG_GROUPS,
+    QA,
+    KitPlace,
+    dead,
+)
+from sandbox.test_kit.production import AUDITOR, PRODUCTION
 
 
 def described(home: Home) -> dict[str, Any]:
@@ -18,13 +26,7 @@ def described(home: Home) -> dict[str, Any]:
     return {
         "name": QA,
         "tier": "qa",
-        "account": {
-            "account_id": ACCOUNT,
-            "region": REGION,
-            "endpoint_url": home.addresses().aws_url,
-            "access_key_id": {"source": "file", "name": str(home.credentials / "access-key-id")},
-            "secret_access_key": {"source": "file", "name": str(home.credentials / "secret-access-key")},
-        },
+        "account": _account(home),
         "platform": {
             "kind": "test_kit",
             "command": [sys.executable, "-P", "-m", "sandbox.test_kit", "run"],
@@ -45,9 +47,22 @@ def described(home: Home) -> dict[str, Any]:
                 "directory": str(place.copies),
                 "key": {"source": "file", "name": str(place.copies_key)},
             },
-            "blocked_accounts": [PRODUCTION_ACCOUNT],
+            "blocked_accounts": [BLOCKED],
+            "evidence_accounts": [
+                {**_account(home), "account_id": PRODUCTION, "role_arn": AUDITOR},
+            ],
             "quiet_seconds": 2.0,
             "grace_seconds": 1.0,
             "run_timeout_seconds": 60.0,
         },
+    }
+
+
+def _account(home: Home) -> dict[str, Any]:
+    return {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "endpoint_url": home.addresses().aws_url,
+        "access_key_id": {"source": "file", "name": str(home.credentials / "access-key-id")},
+        "secret_access_key": {"source": "file", "name": str(home.credentials / "secret-access-key")},
     }

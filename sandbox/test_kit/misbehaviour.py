@@ -9,11 +9,13 @@ import sys
 import time
 from typing import NoReturn
 
-WAYS = ("hang", "ignore-term", "fork-away", "zombie", "linger", "secrets", "fail", "lose-line")
+from sandbox.test_kit.clients import client
+
+WAYS = ("hang", "ignore-term", "fork-away", "zombie", "linger", "secrets", "fail", "lose-line", "wander")
 """hang: no output, no CPU, no IO. ignore-term: the same, deaf to SIGTERM. fork-away: the same, with a child that left
 for a session of its own. zombie: the same, with a dead child that nobody collects. linger: it waits for results and
 says so. secrets: they stand in its artifacts. fail: it ends with an error of its code.
-lose-line: it ends because somebody did not answer."""
+lose-line: it ends because somebody did not answer. wander: it reads a secret, tags the queue, and lingers."""
 
 _LAST_WORDS = {
     "fail": "E   AssertionError: assert 23 == 24, an order has no answer",
@@ -25,7 +27,9 @@ _DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {_SLEEPE
 
 def after_publishing(way: str) -> None:
     """Go wrong, once the messages are out."""
-    if way == "linger":
+    if way == "wander":
+        _wander()
+    if way in {"linger", "wander"}:
         while True:
             sys.stdout.write("waiting for results\n")
             sys.stdout.flush()
@@ -56,6 +60,12 @@ def planted_secrets() -> dict[str, str]:
         "password": "hunter" + "2-planted",
         "customer_email": "jane.doe@" + "customer.example",
     }
+
+
+def _wander() -> None:
+    """What a careless case does beside publishing."""
+    client("secretsmanager").get_secret_value(SecretId="orders/partner-key")
+    client("sqs").tag_queue(QueueUrl=os.environ["ITK_SQS_QUEUE_URL"], Tags={"tested-by": "itk"})
 
 
 def _hang() -> NoReturn:

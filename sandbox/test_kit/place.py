@@ -24,6 +24,9 @@ BILLING, BILLING_FIFO = "qa-billing-events", "qa-billing-events.fifo"
 RUNNER, RUNNER_SECRET = "qa-orders-runner", "qa/orders/runner-key"
 """The kit's own user, and where its access key is kept."""
 
+BLOCKED = "999999999999"
+"""An account that everybody knows not to touch."""
+
 MAX_RECEIVES = 5
 LOG_GROUPS = ("/qa/orders-consumer", "/qa/orders-intake")
 """Of the service under test."""
@@ -91,7 +94,11 @@ class KitPlace:
 
     def held(self, queue: str) -> list[Kept]:
         """What a queue holds, oldest first. Nothing is received."""
-        url = f"{self.home.addresses().aws_url}{PEEK_PATH}{ACCOUNT}/{REGION}/{queue}"
+        return self.peek(f"{PEEK_PATH}{ACCOUNT}/{REGION}/{queue}")
+
+    def peek(self, path: str) -> list[Kept]:
+        """What a queue of any account holds."""
+        url = f"{self.home.addresses().aws_url}{path}"
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - this machine
             return [Kept(**message) for message in json.loads(answer.read())]
 
@@ -106,6 +113,7 @@ class KitPlace:
             "ITK_MODE": "live",
             "ITK_ACCOUNT_ID": ACCOUNT,
             "ITK_SQS_QUEUE_URL": self.url(queue),
+            "ITK_BLOCKED_ACCOUNTS": BLOCKED,
             "ITK_LOG_GROUPS": ",".join(LOG_GROUPS),
             "ITK_LOG_QUERY_WINDOW_SECONDS": "900",
             "ITK_REDACT_KEYS": "aws_access_key_id,aws_secret_access_key,password,api_key,token",

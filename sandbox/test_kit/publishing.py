@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.test_kit.clients import client
 from sandbox.test_kit.misbehaviour import planted_secrets
 
 BATCH = 10
@@ -16,10 +17,8 @@ BATCH = 10
 
 def publish(run_id: str, case: str, count: int, *, leak: bool = False) -> Iterator[list[dict[str, Any]]]:
     """Send `count` messages to ITK_SQS_QUEUE_URL; yields the spans of each batch after it was sent."""
-    from botocore.session import get_session
-
     url = os.environ["ITK_SQS_QUEUE_URL"]
-    sqs: Any = get_session().create_client("sqs", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+    sqs = client("sqs")
     for first in range(0, count, BATCH):
         messages = [_message(run_id, case, number, url) for number in range(first, min(first + BATCH, count))]
         answer = sqs.send_message_batch(QueueUrl=url, Entries=messages)
@@ -61,13 +60,7 @@ def _span(
 
 def read_logs(groups: list[str], seconds: int) -> Iterator[list[dict[str, Any]]]:
     """The log events of the last `seconds`, a page at a time. One try each: the kit knows no backing off."""
-    from botocore.config import Config
-    from botocore.session import get_session
-
-    once = Config(retries={"total_max_attempts": 1})
-    logs: Any = get_session().create_client(
-        "logs", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"), config=once
-    )
+    logs = client("logs")
     since = int((time.time() - seconds) * 1000)
     for group in groups:
         pages = logs.get_paginator("filter_log_events").paginate(

@@ -18,8 +18,8 @@ from sandbox.test_kit.artifacts import Artifacts
 from sandbox.test_kit.misbehaviour import after_publishing
 from sandbox.test_kit.publishing import publish, read_logs
 
-LOCKED, THROTTLED = 75, 4
-"""Exit codes: another run holds the lock; the logs could not be read."""
+LOCKED, BLOCKED, THROTTLED = 75, 77, 4
+"""Exit codes: another run holds the lock; its queue is in a blocked account; the logs could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ def load_settings(folder: Path) -> None:
 
 def run(asked: Asked) -> int:
     """Take the lock, write down who we are, let a worker publish and read, write the report."""
+    blocked = set(os.environ.get("ITK_BLOCKED_ACCOUNTS", "").split(",")) - {""}
+    if blocked & set(os.environ["ITK_SQS_QUEUE_URL"].split("/")):
+        sys.stderr.write("ITK_SQS_QUEUE_URL is in an account where tests must never act\n")
+        return BLOCKED
     lock = Path("locks") / f"{asked.case}.lock"
     lock.parent.mkdir(exist_ok=True)
     me = psutil.Process()

@@ -14,6 +14,16 @@ RUNBOOKS = {runbook.number: runbook for runbook in read_runbooks()}
 STEPS = [step for runbook in RUNBOOKS.values() for step in runbook.steps]
 ENTRIES = {entry.scenario.name: entry for entry in handbook()}
 COMMANDS = {
+    "000": """
+itk run --case|artifacts/debug/ --verbose|cat artifacts/debug/report.md|itk-triage-failed-run.prompt.md
+rm -rf artifacts/debug/|artifacts/run-001/|no rollback needed|pkill -f "itk run"|$WRONG_QUEUE_URL|$DLQ_URL
+aws sqs purge-queue|nano .env|tier3-preflight-checklist.md|pkill -f "itk"|do NOT run any more commands
+correlation ids|what data was accessed|escalate|add production account to block list|rm -rf artifacts/<run-id>/
+rotate via IAM console|git log --oneline -5|ITK_REDACT_KEYS|--redact|ITK_REDACT_PATTERNS|compliance|ps aux
+pgrep -f "itk run"|kill <pid>|kill -9 <pid>|find . -name "*.lock"|timeout 300|sleep 60|ITK_LOG_QUERY_WINDOW_SECONDS
+ITK_LOG_GROUPS|--quota-code L-32C48598|--retry-backoff exponential|account ID|ITK_MODE|unique run ID|`.env` files
+level 1|level 2|level 3
+""",
     "001": """
 gh run view <RUN_ID> --log-failed|pytest|git commit|git push|git log|git revert HEAD|terraform init|terraform state list
 terraform plan|terraform force-unlock <LOCK_ID>|terraform import|terraform apply|terraform destroy|gh workflow run

@@ -37,7 +37,7 @@ def test_a_kit_that_is_set_up_well_may_run(world: KitWorld) -> None:
 
     assert done.verdict is Verdict.PASS, done
     assert {c.verdict for c in done.verification.checks} == {Verdict.PASS}
-    assert len(done.verification.checks) == 9
+    assert len(done.verification.checks) == 10
     assert world.read() == before
 
 
@@ -78,7 +78,7 @@ def test_a_missing_kit_fails_every_line_it_has(world: KitWorld) -> None:
 
     found = failing(preflight.fn(world.environment))
 
-    assert {"ITK_SQS_QUEUE_URL", "ITK_MODE", "ITK_REDACT_KEYS", "locks"} == set(found)
+    assert {"ITK_SQS_QUEUE_URL", "ITK_MODE", "ITK_REDACT_KEYS", "ITK_BLOCKED_ACCOUNTS", "locks"} == set(found)
 
 
 def test_what_cannot_be_looked_at_is_no_pass(world: KitWorld) -> None:

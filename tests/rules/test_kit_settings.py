@@ -8,6 +8,7 @@ from rules.kit_settings import (
     NEEDED_REDACTION,
     Place,
     judge_account,
+    judge_blocked,
     judge_committed,
     judge_locks,
     judge_mode,
@@ -107,3 +108,17 @@ def test_moments_are_utc() -> None:
     """With a zone or without; what is none is told as such."""
     assert moment("2026-11-28T03:00") == moment("2026-11-28T04:00+01:00")
     assert moment("yesterday") is None
+
+
+@pytest.mark.parametrize(
+    ("configured", "passes"),
+    [("999999999999", True), ("111111111111, 999999999999", True), ("111111111111", False), ("", False)],
+)
+def test_the_kit_refuses_what_is_blocked_by_itself(configured: str, passes: bool) -> None:
+    """Each blocked account is on its own list; the setting that is missing is offered, nothing is dropped."""
+    check = judge_blocked("BLOCKED", configured, PLACE)
+
+    assert (check.verdict is Verdict.PASS) is passes
+    if not passes:
+        assert check.wanted.endswith("999999999999")
+        assert set(configured.split(",")) - {""} <= set(check.wanted.split(","))

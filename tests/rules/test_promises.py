@@ -107,3 +107,30 @@ def test_a_recovery_under_way_pages_nobody_at_once() -> None:
     soon = [Level(name="on-call", after_seconds=300), *PATH]
 
     assert schedule(Severity.CRITICAL, Tier.PRODUCTION, OPENED, soon)[0].at == OPENED + timedelta(minutes=5)
+
+
+LEVELS_OF_RUNBOOK_000 = """
+| Level 1 | test failures, minor issues | test-run-failure, hung-process, log-throttling | nobody |
+| Level 2 | wrong environment, data issues | wrong-queue-publish | lead, on-call |
+| Level 3 | production impact, security | production-misfire, exposed-credentials, exposed-personal-data | all |
+"""
+KIT_PATH = [Level(name=name, after_seconds=7200) for name in ("lead", "on-call", "commander", "security")]
+
+
+@pytest.mark.parametrize(("level", "what", "scenarios", "woken"), rows(LEVELS_OF_RUNBOOK_000))
+def test_escalation_path_of_runbook_000(level: str, what: str, scenarios: str, woken: str) -> None:
+    """In qa itself: level 1 helps itself, level 2 wakes lead and on-call, level 3 everybody at the opening."""
+    everybody = [each.name for each in KIT_PATH]
+    wanted = everybody if woken == "all" else [name for name in woken.split(", ") if name != "nobody"]
+    for scenario in scenarios.split(", "):
+        promise = PROMISES[scenario]
+        due = schedule(promise.severity, Tier.QA, OPENED, KIT_PATH, promise.situation)
+
+        assert [each.name for each in due] == wanted, scenario
+        within = {"Level 1": None, "Level 2": 900, "Level 3": 0}[level]
+        assert RESPONSES[situation(Tier.QA, None, promise.situation)].seconds == within
+        assert all(each.at == OPENED for each in due) is (within != 900)
+        paged = page_at_once(
+            Ending.NOT_RECOVERED, promise.severity, Tier.QA, len(KIT_PATH), promise.situation
+        )
+        assert len(paged) == len(wanted)
