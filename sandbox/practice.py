@@ -146,8 +146,20 @@ PRACTICES: tuple[Practice, ...] = (
     Practice(
         scenario="production-misfire", rung="stop-and-block", faults=("production-run",), environment="qa"
     ),
-    Practice(scenario="test-run-failure", rung="repeat", faults=("failed-run",), environment="qa"),
-    Practice(scenario="log-throttling", rung="read", faults=("throttled-run",), environment="qa"),
+    Practice(
+        scenario="test-run-failure",
+        rung="repeat",
+        faults=("failed-run",),
+        environment="qa",
+        parameters={"run": "run-failed"},
+    ),
+    Practice(
+        scenario="log-throttling",
+        rung="read",
+        faults=("throttled-run",),
+        environment="qa",
+        parameters={"run": "run-throttled"},
+    ),
     Practice(
         scenario="stack-rollback", rung="rollback", faults=("bad-stack-release",), environment="masking"
     ),

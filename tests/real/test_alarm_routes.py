@@ -25,11 +25,12 @@ from flows._release_memory import record
 from ledger.database import open_ledger
 from ledger.models import IncidentRow
 from rules.outcomes import Verdict
-from sandbox import breaking, faults
+from sandbox import breaking, faults, kit_reading
 from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Place
 from sandbox.practice import PRACTICES, Practice
 from sandbox.reading import read
 from sandbox.stack_organ import MASKING
+from sandbox.test_kit.place import QA
 from sandbox.world import Sandbox
 from tasks.release_packages import package_of
 from tests.practising import given
@@ -62,7 +63,7 @@ def stack(
     sandbox.reset()
     home = tmp_path_factory.mktemp("alarms")
     routes = home / "routes.yaml"
-    accounts = {name: {"account": ACCOUNT, "region": REGION} for name in ENVIRONMENTS} | {MASKING: {}}
+    accounts = {name: {"account": ACCOUNT, "region": REGION} for name in ENVIRONMENTS} | {MASKING: {}, QA: {}}
     topics = [Place(name).topic for name in ENVIRONMENTS]
     routes.write_text(yaml.safe_dump(SHIPPED | {"environments": accounts, "topics": topics}))
     extra = VARIABLES | {
@@ -151,6 +152,9 @@ def test_an_alarm_recovers_its_environment(
     assert not incident.rehearsal
     if environment == MASKING:
         assert fresh_sandbox.stack.ask("ready") == "ready"
+        return
+    if environment == QA:
+        assert kit_reading.read(fresh_sandbox.home).alive == ()
         return
     fresh_sandbox.wait_until_green(environment)
     found = read(fresh_sandbox.home, environment)
