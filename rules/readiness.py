@@ -90,6 +90,8 @@ NEEDS: Mapping[str, Needs] = {
     "hung-process": Needs(platforms=_KIT, preconditions=frozenset({"kit"})),
     "exposed-credentials": Needs(platforms=_KIT, preconditions=frozenset({"credentials", "kit"})),
     "exposed-personal-data": Needs(platforms=_KIT, preconditions=frozenset({"kit"})),
+    "test-run-failure": Needs(platforms=_KIT, preconditions=frozenset({"kit"})),
+    "production-misfire": Needs(platforms=_KIT, preconditions=frozenset({"credentials", "kit"})),
     "log-throttling": Needs(platforms=_KIT, preconditions=frozenset({"credentials", "kit"})),
     "wrong-queue-publish": Needs(platforms=_KIT, preconditions=frozenset({"credentials", "kit", "queue"})),
 }
