@@ -55,6 +55,7 @@ for _path, _name, _help, _group in (
     ("cli.approve:app", "approve", "Read an incident's plan and answer it.", INCIDENTS),
     ("cli.incidents:app", "incidents", "List incidents, newest first.", INCIDENTS),
     ("cli.show:app", "show", "Show one incident: plan, answers, steps, timeline.", INCIDENTS),
+    ("cli.report:app", "report", "Say how a day's or a month's recoveries went.", INCIDENTS),
     ("cli.scenarios:app", "scenarios", "List what Backstop can recover from.", INCIDENTS),
     ("cli.preflight:app", "preflight", "Check that a test run may begin in an environment.", INCIDENTS),
     (

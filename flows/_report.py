@@ -47,8 +47,8 @@ def write_report(ledger: Ledger, incident_id: str) -> Path:
     with ledger.reading() as session:
         story = read_story(session, incident_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path.with_suffix(".md"), markdown(story))
-    _write(path, html(story))
+    write_page(path.with_suffix(".md"), markdown(story))
+    write_page(path, html(story))
     return path
 
 
@@ -56,7 +56,7 @@ def html(story: Story) -> str:
     """The report as one HTML page that needs nothing else."""
     facts = told_of(story)
     return (
-        _templates()
+        templates()
         .get_template("report.html.j2")
         .render(
             **facts,
@@ -77,7 +77,8 @@ def _drawn(story: Story, width: int) -> str:
     return _timeline_picture.draw(story, width).as_str()
 
 
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The reports' templates, each page escaped."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         # Every page is escaped; Markdown has filters of its own.
@@ -112,7 +113,7 @@ def _code(text: str) -> str:
     return f"`{told}`" if told else "–"
 
 
-def _write(path: Path, text: str) -> None:
+def write_page(path: Path, text: str) -> None:
     """Write in one step: a reader sees the old file or the new one, never a half."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -126,5 +127,5 @@ def _write(path: Path, text: str) -> None:
 
 
 # Compiled when imported: in a process that is warmed up beforehand it costs the recovery nothing, else 0.15 s.
-_HTML = _templates().get_template("report.html.j2")
-_MARKDOWN = _templates().get_template("report.md.j2")
+_HTML = templates().get_template("report.html.j2")
+_MARKDOWN = templates().get_template("report.md.j2")

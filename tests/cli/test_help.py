@@ -12,7 +12,8 @@ from cli.main import app
 from .conftest import ROOT, Backstop
 
 COMMANDS = (
-    "recover approve incidents show scenarios preflight stop-lever up apply doctor readiness demo sandbox".split()  # noqa: SIM905 - reads like the help
+    *("recover", "approve", "incidents", "show", "report", "scenarios", "preflight", "stop-lever"),
+    *("up", "apply", "doctor", "readiness", "demo", "sandbox"),
 )
 HEAVY = (
     "prefect",

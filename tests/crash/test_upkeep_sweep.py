@@ -34,6 +34,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 SWEPT_HERE = {"record-release", "escalate"}
 BESIDE = {"alarm-watch", "backup", "backup-retention", "preflight", "readiness", "restore-test", "resume"}
 """Each in its own `test_<…>_sweep`; the two that look for what was left lying in `test_janitor_sweep`."""
+READS = {"report"}
+"""Writes nothing but a page of its own, in one step."""
 ESCALATION = {
     "levels": [
         {
@@ -196,4 +198,4 @@ def test_every_deployed_flow_is_swept() -> None:
     """A new flow without a practice, or without a world here, is noticed."""
     deployed = {each.name for each in read_prefect_yaml().deployments}
 
-    assert deployed == SWEPT_HERE | BESIDE | {practice.scenario for practice in PRACTICES}
+    assert deployed == SWEPT_HERE | BESIDE | READS | {practice.scenario for practice in PRACTICES}

@@ -1,0 +1,44 @@
+"""What a time's incidents say together, read from the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger import past, readiness
+from ledger.database import Ledger
+from rules.claims import Measured, measured
+from rules.readiness import State
+from rules.track_records import Delivery, Record, deliveries, records
+from rules.values import Frozen
+
+
+class TrackRecord(Frozen):
+    """One time's figures. Times are UTC; `until` is no part of it."""
+
+    name: str
+    since: datetime
+    until: datetime
+    records: tuple[Record, ...]
+    claims: tuple[Measured, ...]
+    deliveries: tuple[Delivery, ...]
+    ready: int
+    """Scenarios that would work now, of those that were looked at."""
+    looked: int
+
+
+def read_track_record(ledger: Ledger, name: str, since: datetime, until: datetime) -> TrackRecord:
+    """Count what was closed between two moments."""
+    with ledger.reading() as session:
+        found = past.closed_between(session, since, until)
+        deployed = past.deployments(session, since, until)
+        standings = readiness.listed(session)
+    return TrackRecord(
+        name=name,
+        since=since,
+        until=until,
+        records=tuple(records(found)),
+        claims=tuple(measured(found)),
+        deliveries=tuple(deliveries(found, deployed)),
+        ready=sum(row.state == State.READY.value for row in standings),
+        looked=len(standings),
+    )

@@ -1,0 +1,107 @@
+"""Closed incidents of a time, as a report counts them: read in a few queries, however many there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from ledger.models import AlarmRow, ApprovalRow, IncidentRow, PlanRow, ReleaseRow
+from rules.backups import taken_at
+from rules.outcomes import Ending
+from rules.severity import Destructiveness
+from rules.track_records import Past
+
+
+def closed_between(session: Session, since: datetime, until: datetime) -> list[Past]:
+    """Every incident that was closed then, the oldest first. Rehearsals are left out, and what another handled."""
+    within = (
+        IncidentRow.rehearsal.is_(False),
+        IncidentRow.closed_at >= since,
+        IncidentRow.closed_at < until,
+        IncidentRow.ending != Ending.ALREADY_HANDLED.value,
+    )
+    ages, waits = _restored(session, *within), _waited(session, *within)
+    wanted = (
+        select(
+            IncidentRow.id,
+            IncidentRow.scenario,
+            IncidentRow.environment,
+            IncidentRow.ending,
+            IncidentRow.opened_at,
+            IncidentRow.closed_at,
+            IncidentRow.seconds,
+            IncidentRow.parameters,
+            AlarmRow.occurred_at,
+            AlarmRow.received_at,
+        )
+        .outerjoin(AlarmRow, AlarmRow.id == IncidentRow.alarm_id)
+        .where(*within)
+        .order_by(IncidentRow.closed_at)
+    )
+    return [_past(row, ages, waits) for row in session.execute(wanted)]
+
+
+def deployments(session: Session, since: datetime, until: datetime) -> dict[str, int]:
+    """How many releases were recorded then, by environment."""
+    counted = select(ReleaseRow.environment, func.count()).where(
+        ReleaseRow.deployed_at >= since, ReleaseRow.deployed_at < until
+    )
+    found = session.execute(counted.group_by(ReleaseRow.environment))
+    return {str(name): int(number) for name, number in found}
+
+
+def _past(row: Row[Any], ages: Mapping[str, float], waits: Mapping[str, list[float]]) -> Past:
+    occurred = row.occurred_at or row.received_at
+    return Past(
+        scenario=row.scenario,
+        environment=row.environment,
+        ending=Ending(row.ending),
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        # An alarm's own clock may be ahead of ours.
+        occurred_at=min(occurred, row.opened_at) if occurred else None,
+        phases={str(name): float(value) for name, value in (row.seconds or {}).items()},
+        parameters={str(name): str(value) for name, value in (row.parameters or {}).items()},
+        restore_age=ages.get(row.id),
+        waits=tuple(waits.get(row.id, ())),
+    )
+
+
+def _restored(session: Session, *within: Any) -> dict[str, float]:
+    """How old the backup was whose data took the place of what was there, by incident."""
+    wanted = (
+        select(PlanRow.incident_id, PlanRow.body, IncidentRow.opened_at)
+        .join(IncidentRow, IncidentRow.id == PlanRow.incident_id)
+        .where(*within, PlanRow.state == "verified")
+    )
+    found: dict[str, float] = {}
+    for incident, body, opened in session.execute(wanted):
+        if body.get("destructiveness") != Destructiveness.DESTRUCTIVE.value:
+            continue
+        with suppress(ValueError):  # what was destroyed was not replaced by a backup's data
+            age = opened - taken_at(str(body.get("target", "")))
+            found[incident] = max(0.0, age.total_seconds())
+    return found
+
+
+def _waited(session: Session, *within: Any) -> dict[str, list[float]]:
+    """How long people took to answer, by incident. What a policy answered took no time and does not count."""
+    wanted = (
+        select(ApprovalRow.incident_id, ApprovalRow.decided_at, PlanRow.pinned_at)
+        .join(
+            PlanRow,
+            (PlanRow.incident_id == ApprovalRow.incident_id) & (PlanRow.digest == ApprovalRow.digest),
+        )
+        .join(IncidentRow, IncidentRow.id == ApprovalRow.incident_id)
+        .where(*within, ApprovalRow.source != "policy")
+    )
+    found: dict[str, list[float]] = defaultdict(list)
+    for incident, decided, pinned in session.execute(wanted):
+        found[incident].append(max(0.0, (decided - pinned).total_seconds()))
+    return found
