@@ -4,14 +4,15 @@ All three take the same practice stack back after the same bad deployment, in tu
 Ours is measured twice: the whole scenario (looking, choosing, the snapshot, acting, proof, report) beside the script,
 which has its own checks; and acting alone beside the SDK calls, in the best order somebody could write down.
 
-Compose waits for the engine's health checks, once an interval and level by level. The practice stack's interval is a
-second; the engine's own, which a stack has that names none, is thirty: the script is measured with both.
+Compose waits for the engine's health checks, once an interval and level by level: the script is measured with one a
+second, and with one in thirty, which is the engine's own where a stack names none.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 import statistics
 import subprocess
@@ -73,7 +74,7 @@ def _look_every(stack: DockerStack, seconds: int) -> None:
 
     file = stack.home / "docker-compose.yml"
     told = file.read_text(encoding="utf-8")
-    wanted = told.replace("interval: 1s", f"interval: {seconds}s")
+    wanted = re.sub(r"interval: \d+s", f"interval: {seconds}s", told)
     if wanted != told:
         composing.down(stack.client, stack.file)
         file.write_text(wanted, encoding="utf-8")

@@ -144,6 +144,12 @@ def _opened(url: str) -> Ledger:
     return Ledger(engine)
 
 
+def is_there() -> bool:
+    """Whether there is a ledger, for what must not make one. One on a server is taken to be there."""
+    parsed = make_url(settings().ledger_address)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists()
+
+
 def forget_opened() -> None:
     """Drop the cache of open ledgers: in a forked child, and in tests that replace the database."""
     _opened.cache_clear()

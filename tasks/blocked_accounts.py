@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.environment import Environment
 from ledger import blocked_accounts as listed
 from ledger.cases import now
-from ledger.database import open_ledger
+from ledger.database import is_there, open_ledger
 from rules.outcomes import Effect
 from tasks._kit_lists import add_to_list
 from tasks.kinds import action, probe
@@ -13,7 +13,9 @@ from tasks.kinds import action, probe
 
 @probe
 def blocked_accounts() -> dict[str, str]:
-    """Every account that is on the list, and why. Permissions: none."""
+    """Every account that is on the list, and why. Where there is no ledger yet, none is made. Permissions: none."""
+    if not is_there():
+        return {}
     with open_ledger().reading() as session:
         return listed.on_the_list(session)
 

@@ -27,6 +27,8 @@ from tasks.kinds import action, probe
 
 SHORTEST = 8
 """Characters of a secret that is looked for word by word elsewhere; shorter ones are in anything."""
+LONGEST_WORD = 16
+"""So many letters are no plain word any more."""
 
 
 class Evidence(Frozen):
@@ -136,7 +138,7 @@ def take_out(environment: Environment, run_id: str, to: Path) -> None:
 def exposed_values(environment: Environment, run_id: str, *, personal: bool) -> set[bytes]:
     """What is in the evidence, credentials or personal data, for what must look for it elsewhere.
 
-    Plain words and what is shorter than 8 bytes are left out: they are in anything.
+    Plain words and what is shorter than 8 bytes are left out: they are in anything. A key's id may be letters alone.
 
     Raises:
         StepFailed: there is no evidence.
@@ -154,7 +156,7 @@ def exposed_values(environment: Environment, run_id: str, *, personal: bool) -> 
                         for found in scan_stream(part.stream, fastest())
                         if (found.kind in PERSONAL) is personal
                     }
-    return {value for value in values if len(value) >= SHORTEST and not value.isalpha()}
+    return {value for value in values if len(value) >= (LONGEST_WORD if value.isalpha() else SHORTEST)}
 
 
 def _say_nothing(_member: str, _reason: str) -> None:

@@ -143,11 +143,18 @@ def _keys_in(client: DockerClient, container: str, path: str) -> int | None:
 
 
 def _checked(client: DockerClient, container: str, path: str, lead: list[str]) -> tuple[int, str]:
-    """What Redis's own reader says of a file. It takes a whole core for a second: Redis goes before it."""
-    with docker_translated("count the keys of the data file"):
-        code, said = client.containers.get(container).exec_run([*lead, "redis-check-rdb", path])
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
-    return (127 if code is None or "executable file not found" in text else code), text
+    """What Redis's own reader says of a file. It takes a whole core for a second: Redis goes before it.
+
+    Raises:
+        TransientFailure: it said nothing: a busy engine may lose what a command says.
+    """
+    for _ in range(_TRIES):
+        with docker_translated("count the keys of the data file"):
+            code, said = client.containers.get(container).exec_run([*lead, "redis-check-rdb", path])
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+        if text.strip() or code in _NOT_THERE:
+            return (127 if code is None or "executable file not found" in text else code), text
+    raise TransientFailure(f"redis-check-rdb said nothing of {path}.", hint="Is the engine very busy?")
 
 
 def streamed(environment: Environment, client: DockerClient, container: dict[str, Any], out: Sink) -> None:

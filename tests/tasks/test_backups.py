@@ -13,9 +13,11 @@ import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
+from docker.models.containers import Container, ExecResult
 
 from blocks.backup_store import BackupStore
 from blocks.environment import Environment
@@ -23,7 +25,7 @@ from ledger import leases
 from ledger.database import open_ledger
 from ledger.holders import this_process
 from rules.backups import CONFIGURATION, DATA, MANIFEST, MOUNTED, STATE, BackupKind, BackupManifest
-from rules.errors import LeaseHeld, RecoveryRefused, StepFailed
+from rules.errors import LeaseHeld, RecoveryRefused, StepFailed, TransientFailure
 from sandbox.stack.stack import DockerStack, wait_for
 from tasks._seal_keys import seal_of
 from tasks.backup_stores import store_of
@@ -181,6 +183,28 @@ def test_a_redis_that_cannot_save_gives_its_data_out_all_the_same(
     assert made.data.written_by == "replication"
     assert made.data.key_count == 500
     assert opened(masking, made, DATA, tmp_path)[:5] == b"REDIS"
+
+
+def test_a_busy_engine_that_loses_what_a_command_says_is_asked_again(
+    masking: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence is no damage: the keys of the data file are counted all the same; for ever silent, it is tried later."""
+    real, lost = Container.exec_run, list[object]()
+
+    def lossy(self: Container, cmd: list[str], most: int = 1) -> ExecResult:
+        answer: ExecResult = real(self, cmd)
+        if "redis-check-rdb" in cmd and len(lost) < most:
+            lost.append(cmd)
+            return ExecResult(0, b"")
+        return answer
+
+    monkeypatch.setattr(Container, "exec_run", lossy)
+    assert take_backup.fn(masking, Occasion(kind=BackupKind.MANUAL)).data.counted_in == "file"
+    assert len(lost) == 1
+
+    monkeypatch.setattr(Container, "exec_run", partialmethod(lossy, most=100))
+    with pytest.raises(TransientFailure, match="said nothing"):
+        take_backup.fn(masking, Occasion(kind=BackupKind.MANUAL))
 
 
 def test_a_stopped_redis_is_no_backup(masking: Environment, fresh_stack: DockerStack) -> None:

@@ -21,6 +21,8 @@ from tasks.kit_redaction import redact_names
 from tests.flows.kit_world import KitWorld
 
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLE"
+LETTERS = "AKIA" + "QAZWSXEDCRFVTGBY"
+"""One of five of AWS's ids has no digit in it."""
 RUN, PIECE = "run-1", 4096
 
 
@@ -31,7 +33,7 @@ def run(qa: KitPlace, qa_sandbox: Sandbox, acting: Case, monkeypatch: pytest.Mon
     folder = qa.artifacts / RUN
     (folder / "deep").mkdir(parents=True)
     (folder / "spans.jsonl").write_text(f'{{"key": "{KEY_ID}"}}\n' * 1000)
-    (folder / "deep" / "note.txt").write_text("mail jane@example.com\n")
+    (folder / "deep" / "note.txt").write_text(f"mail jane@example.com\nkey {LETTERS}\npassword: plainword\n")
     (folder / "link").symlink_to("/etc/passwd")
     return KitWorld.of(qa_sandbox, qa)
 
@@ -57,7 +59,7 @@ def test_it_can_be_taken_out_as_it_was(run: KitWorld, environment: Environment, 
     take_out(environment, RUN, tmp_path / "out")
     for name in ("spans.jsonl", "deep/note.txt"):
         assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
-    assert exposed_values(environment, RUN, personal=False) == {KEY_ID.encode()}
+    assert exposed_values(environment, RUN, personal=False) == {KEY_ID.encode(), LETTERS.encode()}
     assert exposed_values(environment, RUN, personal=True) == {b"jane@example.com"}
 
 
