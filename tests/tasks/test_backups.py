@@ -164,7 +164,7 @@ def test_two_at_once_are_two(masking: Environment, fresh_stack: DockerStack) -> 
     open_ledger()
 
     with ThreadPoolExecutor() as both:
-        made = list(both.map(lambda _: take_backup.fn(masking, DEPLOY), range(2)))
+        made = list(both.map(lambda _: take_backup(masking, DEPLOY), range(2)))
 
     assert len({each.id for each in made}) == 2
     assert {each.data.key_count for each in made} == {20_001}
