@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -12,10 +14,24 @@ _PREFECT_KEYS = frozenset({"block_type_slug", "_block_document_id", "_block_docu
 """What Prefect itself puts beside a block's own fields when it stores or loads one."""
 
 
+@functools.cache
+def _schema_of(
+    block: type[Block], args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]
+) -> dict[str, Any]:
+    make = getattr(Block.model_json_schema, "__func__")  # noqa: B009 - mypy knows no __func__ of it
+    made: dict[str, Any] = make(block, *args, **dict(kwargs))
+    return made
+
+
 class StrictBlock(Block):
     """A block that holds settings, never acts, and refuses misspelt keys."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The class's JSON schema. Prefect asks for it hundreds of times, and it takes a tenth of a second to make."""
+        return copy.deepcopy(_schema_of(cls, args, tuple(sorted(kwargs.items()))))
 
     @model_validator(mode="before")
     @classmethod

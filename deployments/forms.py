@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import typing
 from typing import Any
 
 from prefect import Flow
-from prefect.utilities.callables import parameter_schema
 from pydantic.fields import FieldInfo
 
 
@@ -15,7 +15,7 @@ def form(flow: Flow[..., Any]) -> dict[str, Any]:
 
     Prefect itself takes the parameter's name for a title, and descriptions from the docstring only.
     """
-    schema: dict[str, Any] = parameter_schema(flow).model_dump_for_openapi()
+    schema: dict[str, Any] = copy.deepcopy(flow.parameters.model_dump_for_openapi())
     hints = typing.get_type_hints(flow.fn, include_extras=True)
     for name, shown in schema.get("properties", {}).items():
         said = next(
