@@ -15,23 +15,36 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def own_home() -> Iterator[Path]:
+    """A folder of its own, gone afterwards, with a home of Backstop in it that this process uses meanwhile."""
+    from blocks.settings import settings
+
+    before = dict(os.environ)
+    with TemporaryDirectory(prefix="backstop-bench-") as folder:
+        os.environ["BACKSTOP_HOME"] = str(Path(folder) / "home")
+        settings.cache_clear()
+        try:
+            yield Path(folder)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            settings.cache_clear()
+
+
+@contextmanager
 def practice_sandbox() -> Iterator[Sandbox]:
     """A sandbox of its own with nothing deployed, which this process's environment points at meanwhile."""
     from blocks.settings import settings
     from sandbox.world import Sandbox
 
-    before = dict(os.environ)
-    with TemporaryDirectory(prefix="backstop-bench-") as folder:
-        box = Sandbox.start(Path(folder) / "sandbox")
-        os.environ |= box.variables() | {"BACKSTOP_HOME": str(Path(folder) / "home")}
+    with own_home() as folder:
+        box = Sandbox.start(folder / "sandbox")
+        os.environ |= box.variables()
         settings.cache_clear()
         try:
             yield box
         finally:
             box.stop()
-            os.environ.clear()
-            os.environ.update(before)
-            settings.cache_clear()
 
 
 @contextmanager

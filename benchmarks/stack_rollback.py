@@ -16,7 +16,6 @@ import re
 import secrets
 import statistics
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.bare_rollback import BareRollback
 from benchmarks.figures import Figure
-from benchmarks.practice import acting
+from benchmarks.practice import acting, own_home
 
 if TYPE_CHECKING:
     from blocks.environment import Environment
@@ -49,19 +48,14 @@ def measure() -> Iterator[Figure]:
 @contextmanager
 def _stack(keys: int, interval: int) -> Iterator[tuple[DockerStack, Environment]]:
     from blocks.environment import Environment
-    from blocks.settings import settings
     from sandbox.stack import engine
     from sandbox.stack.environment import described
     from sandbox.stack.stack import DockerStack
 
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder, ExitStack() as closing:
-        before = os.environ.get("BACKSTOP_HOME")
-        os.environ["BACKSTOP_HOME"] = str(Path(folder) / "home")
-        closing.callback(_set_home, before)
-        settings.cache_clear()
+    with own_home() as folder, ExitStack() as closing:
         found = engine.find_or_start()
         closing.callback(found.stop)
-        stack = DockerStack.start(Path(folder) / "stack", found.address)
+        stack = DockerStack.start(folder / "stack", found.address)
         closing.callback(stack.remove)
         _look_every(stack, interval)
         stack.fill(keys)
@@ -79,15 +73,6 @@ def _look_every(stack: DockerStack, seconds: int) -> None:
         composing.down(stack.client, stack.file)
         file.write_text(wanted, encoding="utf-8")
         stack.up()
-
-
-def _set_home(value: str | None) -> None:
-    from blocks.settings import settings
-
-    os.environ.pop("BACKSTOP_HOME", None)
-    if value is not None:
-        os.environ["BACKSTOP_HOME"] = value
-    settings.cache_clear()
 
 
 def _measured(

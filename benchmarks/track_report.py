@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from statistics import median
 
 from benchmarks.figures import Figure
+from benchmarks.practice import own_home
 
 INCIDENTS, STEPS, ENTRIES, ROUNDS = 4_000, 8, 15, 5
 ROWS = INCIDENTS * (1 + 1 + STEPS + ENTRIES)
@@ -20,32 +18,24 @@ SCENARIOS = ("canary-failure", "production-deploy-failure", "stack-rollback", "r
 
 def measure() -> Iterator[Figure]:
     """Fill a ledger, then report of the month it happened in."""
-    from blocks.settings import settings
     from flows.report import report
     from ledger.database import forget_opened
     from rules.report_periods import Period
 
-    before = os.environ.get("BACKSTOP_HOME")
-    with tempfile.TemporaryDirectory(prefix="backstop-bench-") as folder:
-        os.environ["BACKSTOP_HOME"] = folder
-        settings.cache_clear()
-        _fill(Path(folder))
+    with own_home():
+        _fill()
         counted, taken = 0, list[float]()
         for _ in range(ROUNDS):
             began = time.perf_counter()
             counted = report.fn(Period.MONTH, BEFORE).incidents
             taken.append(time.perf_counter() - began)
         forget_opened()
-    os.environ.pop("BACKSTOP_HOME")
-    if before is not None:
-        os.environ["BACKSTOP_HOME"] = before
-    settings.cache_clear()
     yield Figure.exactly("incidents counted", counted, "", INCIDENTS)
     yield Figure.raw("rows of the ledger", ROWS, "")
     yield Figure.at_most("a month's report", median(taken), "s", LIMIT)
 
 
-def _fill(home: Path) -> None:
+def _fill() -> None:
     from sqlalchemy import insert
 
     from ledger.database import open_ledger
@@ -77,8 +67,7 @@ def _fill(home: Path) -> None:
              "previous": "0" * 64, "hash": f"{number * ENTRIES + each:064d}"}
             for each in range(ENTRIES)
         ]  # fmt: skip
-    ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}")
-    with ledger.session() as session:
+    with open_ledger().session() as session:
         for row, values in (
             (IncidentRow, incidents), (PlanRow, plans), (StepRow, steps), (TimelineRow, entries),
         ):  # fmt: skip
