@@ -56,8 +56,8 @@ def recover(
     """Make what leaked useless, keep the evidence, and only then delete it.
 
     1. Look: every file of the run, archives too; whose the AWS keys are. What a scan cannot find is said.
-    2. Keep the artifacts as evidence, encrypted, and read them back.
-    3. Deactivate the keys of this account, and prove each dead: calls with it are refused, three times in a row.
+    2. Deactivate the keys of this account, and prove each dead: calls with it are refused, three times in a row.
+    3. Meanwhile keep the artifacts as evidence, encrypted, and read them back. They may be large: no key waits for it.
     4. Make a new key, and keep it in Secrets Manager at once; a lost answer never leaves a third key. Functions
        that use it begin anew.
     5. Delete the artifacts. Clean the repository's history on a new branch for review; nothing is forced.
@@ -166,10 +166,12 @@ def _keys(plan: Plan) -> list[ExposedKey]:
 
 def _act(leak: Leak, plan: Plan) -> None:
     environment, folder, keys = leak.environment, str(leak.folder(plan.facts[RUN])), _keys(plan)
-    preserve_evidence(environment, plan.facts[RUN])
-    if keys:
-        in_parallel([partial(deactivate_key, environment, key.user, key.reference) for key in keys])
-        in_parallel([partial(prove_dead, environment, key.user, key.reference, folder) for key in keys])
+    in_parallel(
+        [
+            partial(preserve_evidence, environment, plan.facts[RUN]),
+            *(partial(_end_key, environment, key, folder) for key in keys),
+        ]
+    )
     if plan.facts[SECRET]:
         user, exposed = keys[0].user, tuple(key.reference for key in keys)
         before = tuple(json.loads(plan.facts[BEFORE])[user])
@@ -177,6 +179,11 @@ def _act(leak: Leak, plan: Plan) -> None:
         if names := json.loads(plan.facts[FUNCTIONS]):
             in_parallel([partial(restart_function, environment, name, made.after) for name in names])
     leak.clear(plan)
+
+
+def _end_key(environment: Environment, key: ExposedKey, folder: str) -> None:
+    deactivate_key(environment, key.user, key.reference)
+    prove_dead(environment, key.user, key.reference, folder)
 
 
 def _verify(leak: Leak, plan: Plan, *, others_revoked: bool) -> Verification:

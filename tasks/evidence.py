@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def preserve_evidence(environment: Environment, run_id: str) -> Effect:
         try:
             written = pack(folder, cast("IO[bytes]", draft), seal, run_id)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_room(private, error) from error
             raise StepFailed(f"The artifacts of {run_id} cannot all be read: {error}.") from error
         draft.seek(0)
         _put(environment, run_id, cast("IO[bytes]", draft))
@@ -184,10 +187,14 @@ def _put(environment: Environment, run_id: str, draft: IO[bytes]) -> None:
         with whole_file(folder / _name(run_id)) as out:
             shutil.copyfileobj(draft, out, 1 << 20)
     except OSError as error:
-        raise StepFailed(
-            f"The evidence could not be kept in {folder}: {error.strerror}.",
-            hint="Nothing is deleted without it. Make room, or name another place for copies.",
-        ) from error
+        raise _no_room(folder, error) from error
+
+
+def _no_room(folder: Path, error: OSError) -> StepFailed:
+    return StepFailed(
+        f"The evidence could not be kept in {folder}: {error.strerror}.",
+        hint="Nothing is deleted without it. Make room, or name another place for copies.",
+    )
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -239,6 +240,25 @@ def test_a_key_that_stays_alive_stops_the_deletion(world: KitWorld) -> None:
     assert (world.place.artifacts / LEAKY_RUN / "spans.jsonl").exists()
     assert ("delete_artifacts", "changed") not in steps(outcome)
     assert opens(world, stored(world))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.parametrize("full", ["where it is drafted", "where it is kept"])
+def test_a_full_disk_keeps_no_key_alive(world: KitWorld, own_home: Path, full: str) -> None:
+    """No room for the evidence: nothing is deleted, the error names the place, and the key is dead all the same."""
+    old, place = stored(world), own_home / "evidence" if full == "where it is drafted" else world.place.copies
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(place)], check=True)
+    try:
+        outcome = recover.fn(world.environment, **everything(world))
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+    assert outcome.ending is Ending.NOT_RECOVERED
+    assert "No space left" in outcome.reason
+    assert str(place) in outcome.reason
+    assert (world.place.artifacts / LEAKY_RUN / "spans.jsonl").exists()
+    assert not opens(world, old)
 
 
 def test_the_runbooks_order_leaves_the_key_alive(world: KitWorld) -> None:
