@@ -12,6 +12,7 @@ from cli import reading
 from cli.options import AsJson, command
 from cli.printing import coloured, console, duration, print_json, table
 from ledger.database import open_ledger
+from rules.predictions import Prediction
 
 app = command(
     "show", "show last", "show k7qd2m", "show inc-20260131-0312-k7qd2m --json", "show last --follow"
@@ -93,6 +94,10 @@ def print_plan(plan: dict[str, Any]) -> None:
         table("", ("what", "before", "after"), rows)
     for reason in plan.get("reasons", ()):
         out.print(escape(f"  - {reason}"))
+    if plan.get("prediction"):
+        from flows._prediction import expected
+
+        out.print(f"How long it takes: {expected(Prediction.model_validate(plan['prediction']))}")
 
 
 def report_path(incident: str) -> str:

@@ -123,7 +123,7 @@ def begin_page(
         dead = not _run_is_alive(session.get(LeaseRow, story.incident.environment), incident_id)
     levels = environment.escalation.levels
     channels = levels[level - 1].channels if level <= len(levels) else []
-    message = _messages.page(story, why, run_is_dead=dead and story.incident.closed_at is None)
+    message = _messages.page(story, why, now(), run_is_dead=dead and story.incident.closed_at is None)
     notice = Notice(incident_id, f"page-{level}", message, Mood.FAILURE, insist=True)
     return begin(writing, notice, channels, environment.account)
 

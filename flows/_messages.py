@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flows import _report
+from flows._prediction import expected, so_far
 from flows._prefect_server import run_address
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
 from ledger.stories import Story
@@ -30,10 +33,11 @@ def asking(story: Story, plan: Plan, requirement: Requirement) -> Message:
     saw = story.finding.summary if story.finding else row.reason
     changes = [f"{change.subject}: {change.before} → {change.after}" for change in plan.changes]
     more = [f"and {len(changes) - 6} more"] if len(changes) > 6 else []
+    takes = [f"how long it takes: {expected(plan.prediction)}"] if plan.prediction else []
     return Message(
         title=f"APPROVE? {row.environment}: {plan.title}",
         condition=f"{saw.rstrip('.')}. Needs {requirement.policy.value}: {requirement.reason}.",
-        actions=(*changes[:6], *more),
+        actions=(*changes[:6], *more, *takes),
         needs=f"Approve or reject: resume the run in the UI, or `backstop approve {row.id}`.",
         where=_where(story),
     )
@@ -54,15 +58,16 @@ def closing(story: Story, ending: Ending, reason: str, hint: str) -> Message:
     )
 
 
-def page(story: Story, why: str, *, run_is_dead: bool = False) -> Message:
-    """Woken up: what is broken, what was done, what is needed, where to look."""
+def page(story: Story, why: str, at: datetime, *, run_is_dead: bool = False) -> Message:
+    """Woken up: what is broken, what was done, whether it is late, what is needed, where to look."""
     row = story.incident
     saw = story.finding.summary if story.finding else row.reason or "not looked at yet"
     state = f"ended: {row.ending}" if row.ending else f"open, in the phase {row.phase}"
     since = f"since {row.opened_at:%H:%M} UTC, promise {short_seconds(row.budget_seconds, exact=False)}"
     return Message(
         title=f"PAGE {row.environment}: {headline(row.scenario).lower()}, {row.ending or 'still open'}",
-        condition=f"{saw.rstrip('.')}. {(row.severity or 'severity unknown').capitalize()}, {since}; {state}. {why}",
+        condition=f"{saw.rstrip('.')}. {(row.severity or 'severity unknown').capitalize()}, {since}; {state}. "
+        + " ".join(filter(None, (why, "" if run_is_dead else so_far(story, at)))),
         actions=_done(story),
         needs=_needs(story, run_is_dead=run_is_dead),
         where=_where(story),

@@ -184,7 +184,7 @@ class Phases:
     def _decided(self, rung: Rung, finding: Finding) -> Plan:
         self.case.enter(Phase.DECIDE, f"decide: {rung.name}")
         with within(DECIDE_SECONDS, "deciding"):
-            plan = rung.decide(finding)
+            plan = plans.predicted(self.case, rung.decide(finding))
         self.case.pin(plan)
         _people.plan_made(self.case, plan)
         return plan

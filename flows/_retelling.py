@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
+from flows._prediction import afterwards, expected
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
 from ledger.models import StepRow
 from ledger.stories import Story
@@ -50,6 +51,8 @@ def told_of(story: Story) -> dict[str, Any]:
                 "tone": {"verified": "good", "failed": "bad", "undone": "bad"}.get(chapter.state, ""),
                 "pinned_at": chapter.pinned_at,
                 "snapshot": chapter.snapshot,
+                "expected": expected(chapter.plan.prediction),
+                "took": afterwards(chapter),
             }
             for chapter in story.chapters
         ],

@@ -72,6 +72,7 @@ def _facts(told: TrackRecord) -> dict[str, Any]:
         "records": [_row(each) for each in told.records],
         "claims": [_claim(each) for each in told.claims],
         "not_measured": NOT_MEASURED,
+        "foretold": share_told(told.foretold),
         "deliveries": [
             {
                 "environment": each.environment,
@@ -106,6 +107,7 @@ def _row(record: Record) -> dict[str, Any]:
         "in_time": share_told(record.in_time),
         "phases": [{"name": name, "taken": _time(each)} for name, each in record.phases.items()],
         "restore_age": _time(record.restore_age),
+        "foretold": share_told(record.foretold),
         "waits": _time(record.waits),
     }
 

@@ -135,7 +135,8 @@ class Case:
                 session,
                 "decision",
                 plan.title,
-                {"digest": plan.digest, "rung": plan.rung, "reasons": list(plan.reasons)},
+                plan.model_dump(mode="json", include={"rung", "reasons", "prediction"})
+                | {"digest": plan.digest},
             )
 
     def mark_plan(self, state: str, reason: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,8 @@ def closed_between(session: Session, since: datetime, until: datetime) -> list[P
         IncidentRow.closed_at < until,
         IncidentRow.ending != Ending.ALREADY_HANDLED.value,
     )
-    ages, waits = _restored(session, *within), _waited(session, *within)
+    proven = _proven(session, *within)
+    ages, foretold, waits = _restored(proven), _foretold(proven), _waited(session, *within)
     wanted = (
         select(
             IncidentRow.id,
@@ -44,7 +45,7 @@ def closed_between(session: Session, since: datetime, until: datetime) -> list[P
         .where(*within)
         .order_by(IncidentRow.closed_at)
     )
-    return [_past(row, ages, waits) for row in session.execute(wanted)]
+    return [_past(row, ages, foretold, waits) for row in session.execute(wanted)]
 
 
 def deployments(session: Session, since: datetime, until: datetime) -> dict[str, int]:
@@ -56,7 +57,12 @@ def deployments(session: Session, since: datetime, until: datetime) -> dict[str,
     return {str(name): int(number) for name, number in found}
 
 
-def _past(row: Row[Any], ages: Mapping[str, float], waits: Mapping[str, list[float]]) -> Past:
+def _past(
+    row: Row[Any],
+    ages: Mapping[str, float],
+    foretold: Mapping[str, list[bool]],
+    waits: Mapping[str, list[float]],
+) -> Past:
     occurred = row.occurred_at or row.received_at
     return Past(
         scenario=row.scenario,
@@ -69,25 +75,44 @@ def _past(row: Row[Any], ages: Mapping[str, float], waits: Mapping[str, list[flo
         phases={str(name): float(value) for name, value in (row.seconds or {}).items()},
         parameters={str(name): str(value) for name, value in (row.parameters or {}).items()},
         restore_age=ages.get(row.id),
+        foretold=tuple(foretold.get(row.id, ())),
         waits=tuple(waits.get(row.id, ())),
     )
 
 
-def _restored(session: Session, *within: Any) -> dict[str, float]:
+def _restored(proven: Iterable[Row[Any]]) -> dict[str, float]:
     """How old the backup was whose data took the place of what was there, by incident."""
-    wanted = (
-        select(PlanRow.incident_id, PlanRow.body, IncidentRow.opened_at)
-        .join(IncidentRow, IncidentRow.id == PlanRow.incident_id)
-        .where(*within, PlanRow.state == "verified")
-    )
     found: dict[str, float] = {}
-    for incident, body, opened in session.execute(wanted):
-        if body.get("destructiveness") != Destructiveness.DESTRUCTIVE.value:
+    for row in proven:
+        if row.body.get("destructiveness") != Destructiveness.DESTRUCTIVE.value:
             continue
         with suppress(ValueError):  # what was destroyed was not replaced by a backup's data
-            age = opened - taken_at(str(body.get("target", "")))
-            found[incident] = max(0.0, age.total_seconds())
+            age = row.opened_at - taken_at(str(row.body.get("target", "")))
+            found[row.incident_id] = max(0.0, age.total_seconds())
     return found
+
+
+def _foretold(proven: Iterable[Row[Any]]) -> dict[str, list[bool]]:
+    """Whether each plan stayed within what was predicted of it, by incident; where nothing was, none."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in proven:
+        bound = (row.body.get("prediction") or {}).get("bound")
+        if bound is not None and row.runs == 1 and row.acting_at and row.ended_at:
+            found[row.incident_id].append((row.ended_at - row.acting_at).total_seconds() <= bound)
+    return found
+
+
+def _proven(session: Session, *within: Any) -> list[Row[Any]]:
+    """Every plan that was carried out and verified."""
+    wanted = select(
+        PlanRow.incident_id,
+        PlanRow.body,
+        PlanRow.acting_at,
+        PlanRow.ended_at,
+        IncidentRow.opened_at,
+        IncidentRow.runs,
+    ).join(IncidentRow, IncidentRow.id == PlanRow.incident_id)
+    return list(session.execute(wanted.where(*within, PlanRow.state == "verified")))
 
 
 def _waited(session: Session, *within: Any) -> dict[str, list[float]]:

@@ -21,6 +21,7 @@ from ledger.models import (
     StepRow,
     TimelineRow,
 )
+from ledger.plans import seconds_taken
 from rules.errors import RecoveryRefused
 from rules.outcomes import Finding, Phase, Verification
 from rules.plans import Plan
@@ -34,6 +35,9 @@ class Chapter:
     state: str
     pinned_at: datetime
     snapshot: dict[str, str]
+    acting_at: datetime | None = None
+    seconds_taken: float | None = None
+    """From the first action to the proof; None while it is not proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,14 @@ def read_story(session: Session, incident_id: str) -> Story:
         alarm=session.get(AlarmRow, row.alarm_id) if row.alarm_id else None,
         finding=Finding.model_validate(row.finding) if row.finding else None,
         chapters=[
-            Chapter(Plan.model_validate(plan.body), plan.state, plan.pinned_at, dict(plan.snapshot or {}))
+            Chapter(
+                plan=Plan.model_validate(plan.body),
+                state=plan.state,
+                pinned_at=plan.pinned_at,
+                snapshot=dict(plan.snapshot or {}),
+                acting_at=plan.acting_at,
+                seconds_taken=seconds_taken(plan),
+            )
             for plan in plans
         ],
         steps=list(

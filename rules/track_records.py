@@ -46,6 +46,8 @@ class Past(Frozen):
     parameters: dict[str, str] = {}
     restore_age: float | None = None
     """How old the data was that took the place of what was there; None: none was replaced."""
+    foretold: tuple[bool, ...] = ()
+    """Of each plan that was carried out with a prediction: whether it stayed within it."""
     waits: tuple[float, ...] = ()
     """How long each approval was waited for."""
 
@@ -97,6 +99,8 @@ class Record(Frozen):
     in_time: Share
     """Of the recovered ones, those within the promise."""
     restore_age: Durations | None
+    foretold: Share
+    """Plans that took no longer than was predicted, of those with a prediction that were proven."""
     waits: Durations | None
 
 
@@ -174,6 +178,7 @@ def _record(environment: str, scenario: str, past: Sequence[Past]) -> Record:
         promised=limit,
         in_time=share(sum(each <= limit for each in taken), len(taken)),
         restore_age=durations(each.restore_age for each in past if each.restore_age is not None),
+        foretold=foretold(past),
         waits=durations(wait for each in past for wait in each.waits),
     )
 
@@ -192,6 +197,12 @@ def recovered_total(found: Iterable[Record]) -> Share:
     """Recovered ones of several records together."""
     told = [each.recovered for each in found]
     return share(sum(each.good for each in told), sum(each.of for each in told))
+
+
+def foretold(past: Iterable[Past]) -> Share:
+    """Plans that took no longer than was predicted."""
+    told = [within for each in past for within in each.foretold]
+    return share(sum(told), len(told))
 
 
 def false_starts(past: Sequence[Past]) -> Share:

@@ -97,6 +97,8 @@ def test_a_rehearsal_changes_nothing_and_plans_what_the_real_run_does(board: Pat
     assert rehearsed.plan
     assert real.plan
     assert real.plan.digest == rehearsed.plan.digest
+    assert rehearsed.plan.prediction
+    assert (rehearsed.plan.prediction.runs, rehearsed.plan.prediction.bound) == (0, None), "not known yet"
     done = sorted(f"{c.subject}: {c.before} -> {c.after}" for c in rehearsed.plan.changes)
     assert sorted(switchboard.changes(board)) == done
 

@@ -25,7 +25,7 @@ a_plan = st.builds(
     facts=st.dictionaries(words, words, max_size=3),
     reasons=st.lists(words, max_size=3).map(tuple),
 )
-WORDING = {"title", "reasons"}
+WORDING = {"title", "reasons", "prediction"}
 
 
 @given(a_plan, a_plan)
