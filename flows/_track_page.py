@@ -12,6 +12,7 @@ from flows._track_record import TrackRecord
 from flows._wording import headline, several, short_seconds
 from rules.claims import NOT_MEASURED, Measured
 from rules.outcomes import Verdict
+from rules.readiness_times import ReadyTime
 from rules.track_records import Durations, Record, Share, recovered_total
 
 WIDTH, ROW, LEFT, RIGHT = 820, 30.0, 240.0, 90.0
@@ -73,6 +74,8 @@ def _facts(told: TrackRecord) -> dict[str, Any]:
         "claims": [_claim(each) for each in told.claims],
         "not_measured": NOT_MEASURED,
         "foretold": share_told(told.foretold),
+        "readiness": [_ready(each) for each in told.readiness if each.share != 1.0],
+        "always_ready": several(sum(each.share == 1.0 for each in told.readiness), "recovery", "recoveries"),
         "deliveries": [
             {
                 "environment": each.environment,
@@ -109,6 +112,16 @@ def _row(record: Record) -> dict[str, Any]:
         "restore_age": _time(record.restore_age),
         "foretold": share_told(record.foretold),
         "waits": _time(record.waits),
+    }
+
+
+def _ready(found: ReadyTime) -> dict[str, str]:
+    return {
+        "environment": found.environment,
+        "scenario": headline(found.scenario),
+        "share": "–" if found.share is None else f"{100 * found.share:.1f} %",
+        "not_ready": short_seconds(found.not_ready) if found.not_ready else "–",
+        "unknown": short_seconds(found.unknown) if found.unknown else "–",
     }
 
 

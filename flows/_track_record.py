@@ -8,6 +8,7 @@ from ledger import past, readiness
 from ledger.database import Ledger
 from rules.claims import Measured, measured
 from rules.readiness import State
+from rules.readiness_times import ReadyTime, ready_times
 from rules.track_records import Delivery, Record, Share, deliveries, foretold, records
 from rules.values import Frozen
 
@@ -23,6 +24,8 @@ class TrackRecord(Frozen):
     deliveries: tuple[Delivery, ...]
     foretold: Share
     """Plans that took no longer than was predicted: 90 to 98 % of them should."""
+    readiness: tuple[ReadyTime, ...]
+    """For how long of that time each scenario would have worked, where it was looked at."""
     ready: int
     """Scenarios that would work now, of those that were looked at."""
     looked: int
@@ -33,6 +36,9 @@ def read_track_record(ledger: Ledger, name: str, since: datetime, until: datetim
     with ledger.reading() as session:
         found = past.closed_between(session, since, until)
         deployed = past.deployments(session, since, until)
+        seen = ready_times(
+            readiness.spans_between(session, since, until), readiness.first_looks(session), since, until
+        )
         standings = readiness.listed(session)
     return TrackRecord(
         name=name,
@@ -42,6 +48,7 @@ def read_track_record(ledger: Ledger, name: str, since: datetime, until: datetim
         claims=tuple(measured(found)),
         deliveries=tuple(deliveries(found, deployed)),
         foretold=foretold(found),
+        readiness=tuple(seen),
         ready=sum(row.state == State.READY.value for row in standings),
         looked=len(standings),
     )

@@ -281,6 +281,17 @@ class ReadinessRow(Base):
     told_at: Mapped[datetime | None] = mapped_column(nullable=True)
 
 
+class ReadinessSpanRow(Base):
+    """A time in which one scenario was seen in the same state at every look."""
+
+    __tablename__ = "readiness_spans"
+    environment: Mapped[str] = mapped_column(String(40), primary_key=True)
+    scenario: Mapped[str] = mapped_column(String(80), primary_key=True)
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    looked_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(20))
+
+
 class NewestBackupRow(Base):
     """The newest backup of one environment that was made from here."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,9 +11,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from flows.report import report
+from ledger import readiness as memory
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow, PlanRow, ReleaseRow
 from rules.outcomes import Ending
+from rules.readiness import Standing, State
 from rules.report_periods import Period
 from rules.severity import Destructiveness
 from tests.flows.story import write_story
@@ -104,6 +106,27 @@ def test_another_day_has_none(ledger: Ledger) -> None:
 
     assert done.incidents == 0
     assert "No incident was closed in this time." in done.page.read_text()
+
+
+def test_readiness_over_time_is_told(ledger: Ledger) -> None:
+    """What was not ready for a while is a line with its share of the day; what always was is only counted."""
+    for hour in range(25):
+        for scenario, state in (
+            ("canary-failure", State.READY),
+            ("stack-rollback", State.NOT_READY if 6 <= hour < 12 else State.READY),
+        ):
+            standing = Standing(environment="prod", scenario=scenario, state=state)
+            with ledger.session() as session:
+                moment = datetime.combine(OPENED.date(), time(), UTC) + timedelta(hours=hour)
+                memory.keep(session, [standing], moment)
+
+    done = report.fn(Period.DAY, DAY_AFTER)
+
+    told = {each["scenario"]: each for each in json.loads(done.data.read_text())["readiness"]}
+    assert (told["canary-failure"]["not_ready"], told["stack-rollback"]["not_ready"]) == (0.0, 6 * 3600.0)
+    page = done.page.read_text()
+    assert "1 recovery would have worked at any moment of it." in page
+    assert "75.0 %" in page
 
 
 class Page(HTMLParser):
