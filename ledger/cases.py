@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from ledger import approvals, leases, levers, timeline
 from ledger.database import Ledger
-from ledger.models import IncidentRow, PlanRow, StepRow, table_of
+from ledger.models import IncidentRow, PlanRow, StepRow
+from ledger.tables import table_of
 from rules.errors import LeaseLost, RecoveryRefused, StepFailed
 from rules.outcomes import Effect, Phase, Verification
 from rules.plans import Plan

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ledger.holders import Holder, is_dead
-from ledger.models import LeaseRow, table_of
+from ledger.models import LeaseRow
+from ledger.tables import table_of
 from rules.errors import LeaseHeld, LeaseLost
 
 _LEASES = table_of(LeaseRow)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from ledger.models import LeverRow, table_of
+from ledger.models import LeverRow
+from ledger.tables import table_of
 
 EVERYWHERE = "all"
 _LEVERS = table_of(LeverRow)

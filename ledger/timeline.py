@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from ledger.models import IncidentRow, TimelineRow, table_of
+from ledger.models import IncidentRow, TimelineRow
 from ledger.storable import storable, storable_text
+from ledger.tables import table_of
 from rules.outcomes import Phase
 from rules.redaction import redact
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from ledger.models import Base
+from ledger.models import IncidentRow
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=IncidentRow.metadata)
 with context.begin_transaction():
     context.run_migrations()

@@ -15,7 +15,7 @@ from sqlalchemy import event, select, text
 from ledger.database import HEAD, Ledger, forget_opened, open_ledger
 from ledger.holders import this_process
 from ledger.incidents import open_case
-from ledger.models import Base, IncidentRow, LeaseRow
+from ledger.models import IncidentRow, LeaseRow
 from rules.errors import RecoveryRefused
 from tests.crash.sweep import forkserver
 from tests.ledger.samples import dead, opened, opening
@@ -27,7 +27,7 @@ def test_opening_creates_every_table(ledger: Ledger) -> None:
     """An empty database has every table of the models after opening, at the newest migration."""
     with ledger.reading() as session:
         assert session.execute(text("select version_num from alembic_version")).scalar() == HEAD
-        for table in Base.metadata.sorted_tables:
+        for table in IncidentRow.metadata.sorted_tables:
             assert session.execute(select(table).limit(1)).all() == []
 
 
