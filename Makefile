@@ -30,8 +30,8 @@ bench: .venv/.ready-test ## Measure the promises; OUT=file.json writes them, ONL
 sweep: .venv/.ready-test ## Kill every flow at every journal boundary (make test does a seeded sample)
 	@BACKSTOP_SWEEP=all $(CONTAINED) --strict $(BIN)/pytest tests/crash $(ARGS)
 
-trial: .venv/.ready-test ## Start every scenario from its form in the Prefect UI and by its alarms, and let it recover
-	@BACKSTOP_TRIAL=all $(CONTAINED) --strict $(BIN)/pytest tests/ui/test_scenarios.py tests/real/test_alarm_routes.py $(ARGS)
+trial: .venv/.ready-test ## Start every scenario and upkeep from its form in the Prefect UI and by its alarms, and let it recover
+	@BACKSTOP_TRIAL=all $(CONTAINED) --strict $(BIN)/pytest tests/ui/test_scenarios.py tests/ui/test_upkeep.py tests/real/test_alarm_routes.py $(ARGS)
 
 lint: .venv/.ready-test ## Formatting, ruff, strict mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo 'Not formatted; run: make format'; $(BIN)/ruff format --diff --quiet . | head -40; exit 1; }

@@ -15,8 +15,11 @@ from deployments.run_process import load
 DEPLOYED = {entry.name: entry.entrypoint for entry in read_prefect_yaml(FILE).deployments}
 
 
-def open_form(page: Page, deployment: str) -> None:
-    """From the start page to the form, by clicking. The list shows ten deployments, so people search."""
+def open_form(page: Page, deployment: str, shows: str = "Rehearse") -> None:
+    """From the start page to the form, by clicking. The list shows ten deployments, so people search.
+
+    `shows` is the title of a field that the form has: it is drawn some time after the page.
+    """
     page.goto("/")
     page.locator("a[href$='/deployments']").first.click()
     page.get_by_placeholder("Search deployments").fill(deployment)
@@ -28,7 +31,7 @@ def open_form(page: Page, deployment: str) -> None:
     found.click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
-    expect(field(page, "Rehearse")).to_be_visible()
+    expect(page.get_by_text(shows, exact=True).first).to_be_visible()
     page.wait_for_load_state("networkidle")
 
 
