@@ -19,8 +19,10 @@ from rules.errors import BackstopError, StepFailed, TransientFailure
 from rules.kit_settings import judge_target
 from rules.outcomes import Verdict
 from rules.readiness import Seen, State
+from rules.retention import Proof
 from rules.stack_restore_points import candidates
 from tasks.alarms import alarm_states
+from tasks.backup_contents import prove_readable
 from tasks.backup_proofs import proofs
 from tasks.backups import read_backups
 from tasks.channel_looks import channel_fault
@@ -35,6 +37,7 @@ from tasks.repositories import commit_of, newest_commit
 from tasks.run_lists import list_runs
 from tasks.terraform_locks import lock_evidence
 from tasks.terraform_states import saved_state
+from tasks.terraform_versions import terraform_version
 
 Look = Callable[[Environment], Seen]
 
@@ -129,7 +132,12 @@ def _engine(environment: Environment) -> Seen:
 
 def _backup(environment: Environment) -> Seen:
     known = candidates(read_backups(environment), proofs(environment))
-    return readiness.judge_backups(known, environment.docker_stack.rpo_seconds, now())
+    seen = readiness.judge_backups(known, environment.docker_stack.rpo_seconds, now())
+    if (
+        seen.state is State.READY
+    ):  # it was proven once: whether it still is what it was, only reading it tells
+        prove_readable(environment, next(each.backup for each in known if each.proof is Proof.PROVEN))
+    return seen
 
 
 def _kit(environment: Environment) -> Seen:
@@ -194,6 +202,7 @@ LOOKS: Mapping[str, Look] = {
     "permissions": _permissions,
     "alarms": _alarms,
     "target release": _target,
+    "terraform": lambda environment: _ready(terraform_version(environment)),
     "state": _state,
     "state lock": _lock,
     "repository": _repository,

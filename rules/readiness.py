@@ -65,8 +65,10 @@ SAID_ONLY = frozenset({"schema"})
 """What is told and decides nothing: no recovery here changes a schema, and Backstop knows none."""
 
 _LAMBDA, _STACK, _KIT = frozenset({"lambda"}), frozenset({"docker_stack"}), frozenset({"test_kit"})
-_RELEASE = frozenset({"credentials", "permissions", "alarms", "target release", "state", "state lock"})
-_TERRAFORM = frozenset({"credentials", "permissions", "state", "state lock"})
+_RELEASE = frozenset(
+    {"credentials", "permissions", "alarms", "target release", "terraform", "state", "state lock"}
+)
+_TERRAFORM = frozenset({"credentials", "permissions", "terraform", "state", "state lock"})
 _RESTORE = frozenset({"engine", "backup"})
 
 NEEDS: Mapping[str, Needs] = {
@@ -77,7 +79,9 @@ NEEDS: Mapping[str, Needs] = {
     "preprod-test-failure": Needs(platforms=_LAMBDA, preconditions=frozenset({"credentials", "repository"})),
     "dev-test-failure": Needs(platforms=_LAMBDA, preconditions=frozenset({"repository"})),
     "stuck-workflow": Needs(platforms=_LAMBDA, preconditions=frozenset({"repository"})),
-    "stale-terraform-lock": Needs(platforms=_LAMBDA, preconditions=frozenset({"credentials", "state"})),
+    "stale-terraform-lock": Needs(
+        platforms=_LAMBDA, preconditions=frozenset({"credentials", "terraform", "state"})
+    ),
     "stuck-alarm": Needs(platforms=_LAMBDA, preconditions=frozenset({"credentials", "alarms"})),
     "unreadable-secret": Needs(platforms=_LAMBDA, preconditions=frozenset({"credentials"})),
     "stack-rollback": Needs(platforms=_STACK, preconditions=_RESTORE),

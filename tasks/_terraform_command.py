@@ -32,6 +32,11 @@ def _spell(workspace: TerraformWorkspace, verb: str, *arguments: str, **options:
     return [str(part) for part in built]
 
 
+def version(workspace: TerraformWorkspace) -> list[str]:
+    """Say which Terraform it is."""
+    return _spell(workspace, "version")
+
+
 def init(workspace: TerraformWorkspace) -> list[str]:
     """Prepare a working directory for the workspace's own backend."""
     return _spell(

@@ -96,6 +96,21 @@ def manifest_of(environment: Environment, backup: str) -> BackupManifest:
     return manifest
 
 
+@probe
+def prove_readable(environment: Environment, backup: str) -> None:
+    """Read the whole of a backup as a restore would, and keep nothing of it.
+
+    Permissions: s3:GetBucketVersioning, s3:GetObject
+
+    Raises:
+        RecoveryRefused: it is not what was backed up, or its seal stays closed.
+    """
+    manifest = read_backup.fn(environment, backup).manifest
+    if any(file.name == DATA for file in manifest.files):
+        with tempfile.TemporaryDirectory(prefix="backstop-backup-") as scratch:
+            fetch_data(environment, manifest, Path(scratch) / DATA)
+
+
 def fetch_data(environment: Environment, manifest: BackupManifest, target: Path) -> None:
     """Fetch a backup's data file, checked against its manifest, and open its seal.
 

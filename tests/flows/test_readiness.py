@@ -142,6 +142,7 @@ def test_an_environment_that_is_set_up_wrong(prod: Production, tmp_path: Path) -
     assert github is not None
     gone = github.token.model_copy(update={"name": str(tmp_path / "no-token")})
     no_git = terraform.model_copy(update={"repository": str(tmp_path / "no-repository")})
+    no_binary = terraform.model_copy(update={"binary": str(tmp_path / "no-terraform")})
     nowhere = EscalationPath(notices=[kept_in("NOT_SET")])
     for name, wrong, state in (
         ("credentials", {"account": _account(environment, account_id="999999999999")}, State.NOT_READY),
@@ -153,6 +154,11 @@ def test_an_environment_that_is_set_up_wrong(prod: Production, tmp_path: Path) -
         ("channels", {"escalation": EscalationPath()}, State.NOT_READY),
         ("approvers", {"escalation": EscalationPath(), "automatic_up_to": None}, State.NOT_READY),
         ("target release", {"name": "unheard-of"}, State.NOT_READY),
+        (
+            "terraform",
+            {"platform": environment.lambda_platform.model_copy(update={"terraform": no_binary})},
+            None,
+        ),
         ("state", {"platform": environment.lambda_platform.model_copy(update={"terraform": no_git})}, None),
     ):
         seen = look_at(environment.model_copy(update=wrong), frozenset({name}))[name]
@@ -194,7 +200,7 @@ def _held(prod: Production, environment: Environment) -> None:
 
 
 def test_a_docker_stack(broken_stack: BrokenStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engine and backups: away, another engine's, none, too old, one that brings nothing back."""
+    """Engine and backups: away, another engine's, none, too old, altered, no key, one that brings nothing back."""
     environment = changed(broken_stack.environment, rpo_seconds=86400.0)
     names = wanted(["redis-corruption"]) & {"engine", "backup"}
     store = environment.docker_stack.backups
@@ -209,6 +215,15 @@ def test_a_docker_stack(broken_stack: BrokenStack, tmp_path: Path, monkeypatch: 
         ("backup", {"rpo_seconds": -86400.0}),
     ):
         assert look_at(changed(environment, **wrong), names)[name].state is not State.READY, name
+    data = Path(store.directory or "") / environment.name / broken_stack.backup / "redis.rdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1])
+    assert look_at(environment, names)["backup"].state is State.NOT_READY, (
+        "it was proven, and is another one now"
+    )
+    data.write_bytes(whole)
+    lost = store.model_copy(update={"seal": kept_in("NO_SUCH_KEY")})
+    assert look_at(changed(environment, backups=lost), names)["backup"].state is State.NOT_READY
     record_proof.fn(environment, broken_stack.backup, Proof.FAILED)
     assert look_at(environment, names)["backup"].state is State.NOT_READY
 
