@@ -12,6 +12,7 @@ from blocks.platforms import LambdaPlatform, Platform
 from blocks.strict_block import StrictBlock
 from blocks.test_kit import KitPlatform
 from rules.approvals import Policy
+from rules.drills import DrillPolicy
 from rules.errors import RecoveryRefused
 from rules.freezes import FreezeWindow
 from rules.names import EnvironmentName
@@ -49,6 +50,11 @@ class Environment(StrictBlock):
         default_factory=list,
         title="Freeze windows",
         description="Times in which nothing may be changed, except past the guard with a written reason.",
+    )
+    drills: DrillPolicy = Field(
+        default_factory=DrillPolicy,
+        title="Drills",
+        description="What may be broken here on purpose, and when. Empty: nothing.",
     )
     escalation: EscalationPath = Field(
         default_factory=EscalationPath,

@@ -9,6 +9,7 @@ from prefect import flow
 from blocks.settings import settings
 from flows._alarm_routes import load_configuration
 from flows._alarm_watching import watch_alarms
+from flows._drill_janitor import finish_drills
 from flows._prefect_server import prefect_server
 from flows._stuck_runs import mend_stuck_runs
 from flows._takeups import care_for_orphans, page_what_is_due
@@ -28,12 +29,12 @@ class Resumed(Frozen):
 
 @flow(name="resume", flow_run_name="resume")
 def resume() -> Resumed:
-    """Take up what was left lying: dead incidents, pages nobody sent, stuck runs, alarms without an incident.
+    """Take up what was left lying: dead incidents, pages nobody sent, stuck runs, lost alarms, faults of dead drills.
 
     An open incident whose run is dead is started again, which resumes it; where that cannot be, its first level is
     paged. A level that is due and that no run pages is paged. Runs that hang in Pending, Submitting or Cancelling are
-    brought to a state that is true. What fires and is not known is started, as `alarm-watch` does. Where nothing was
-    left lying, it looks and changes nothing.
+    brought to a state that is true. What fires and is not known is started, as `alarm-watch` does. The fault of a drill
+    that died is undone. Where nothing was left lying, it looks and changes nothing.
 
     Raises:
         RecoveryRefused: no server is known that could run anything.
@@ -59,6 +60,7 @@ def resume() -> Resumed:
             "due pages": lambda: page_what_is_due(client, ledger),
             "stuck runs": lambda: mend_stuck_runs(client, now()),
             "alarms": alarms,
+            "drills": finish_drills,
         }
         for name, part in parts.items():
             try:

@@ -18,7 +18,7 @@ from blocks.settings import settings
 from rules.errors import RecoveryRefused
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0005"
+HEAD = "0006"
 IDLE_SECONDS = 10
 """How long PostgreSQL leaves a transaction open in which nothing happens."""
 LOCK_SECONDS = 30

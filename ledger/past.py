@@ -57,6 +57,11 @@ def deployments(session: Session, since: datetime, until: datetime) -> dict[str,
     return {str(name): int(number) for name, number in found}
 
 
+def waited(session: Session, incident: str) -> float:
+    """Seconds that one incident waited for people."""
+    return sum(_waited(session, IncidentRow.id == incident).get(incident, ()))
+
+
 def _past(
     row: Row[Any],
     ages: Mapping[str, float],

@@ -48,6 +48,15 @@ def running_release(history: Sequence[Deployment], live: Mapping[str, str]) -> s
     return ""
 
 
+def known_broken(history: Sequence[Deployment]) -> tuple[str, ...]:
+    """The releases whose last verification failed, the newest first: what a drill may deploy."""
+    last: dict[str, Verdict] = {}
+    for deployment in _newest_first(history):
+        if deployment.verdict is not None:
+            last.setdefault(deployment.release, deployment.verdict)
+    return tuple(release for release, verdict in last.items() if verdict is Verdict.FAIL)
+
+
 def judge_one_release(history: Sequence[Deployment], live: Mapping[str, str]) -> Check:
     """Whether every function runs the same recorded release: a deployment that stopped half way can look healthy."""
     name, wanted = "one release", "every function runs the same recorded release"

@@ -39,6 +39,19 @@ def open_account(home: Home) -> None:
         AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
     )
     client("iam").create_role(RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST))
+    for name in ENVIRONMENTS:
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=Place(name).lock_alarm,
+            Namespace="Sentiment/Terraform",
+            MetricName="LockedMinutes",
+            Statistic="Maximum",
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            Threshold=30,
+            Period=60,
+            EvaluationPeriods=1,
+            TreatMissingData="notBreaching",
+            AlarmActions=[Place(name).topic],
+        )
     releases.upload(home)
     open_qa(home)
     open_production(KitPlace(home))

@@ -92,7 +92,14 @@ def described(home: Home, place: Place, terraform: str) -> dict[str, Any]:
             "alarm_clear_seconds": 3.0,
             "verify_timeout_seconds": 60.0,
         },
+        **({"drills": drills(place)} if place.name != "prod" else {}),
     }
+
+
+def drills(place: Place) -> dict[str, Any]:
+    """What may be broken on purpose by Backstop itself: nothing in prod."""
+    allowed = [{"fault": "broken-release"}, {"fault": "held-lock", "alarm": place.lock_alarm}]
+    return {"allowed": allowed, "timezone": "Europe/London"}
 
 
 def table(place: Place) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Place:
         return f"{self.name}-sentiment-service"
 
     @property
+    def lock_alarm(self) -> str:
+        """The alarm on how long the Terraform state is locked. Nobody reports that here: a drill sets it."""
+        return f"{self.name}-terraform-locked"
+
+    @property
     def state_key(self) -> str:
         """The key of the Terraform state."""
         return f"{self.name}/terraform.tfstate"

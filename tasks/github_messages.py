@@ -80,6 +80,11 @@ def open_issue(environment: Environment, title: str, marker: str, body: str) -> 
     GitHub permissions: issues: write
     Permissions: none of AWS
     """
+    return put_issue(environment, title, marker, body)
+
+
+def put_issue(environment: Environment, title: str, marker: str, body: str) -> Effect:
+    """The same outside an incident: what is found there is told by whoever found it."""
     repository, text = repository_of(environment), _marked(marker, body)
     title = " ".join(redact(title).split())[:250]
     with (

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.aws_errors import NotThere, translated
 from blocks.environment import Environment
 from blocks.platforms import LambdaFunction
-from rules.errors import StepFailed, TransientFailure
-from rules.health import RunningCode, short
+from rules.health import RunningCode
 from rules.outcomes import Effect
-from tasks.kinds import action, in_parallel, pause, probe
-from tasks.release_packages import Package, is_still
+from tasks._function_code import give_code, hexadecimal, point_alias
+from tasks.kinds import action, in_parallel, probe
+from tasks.release_packages import Package
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
-
-_POLL_SECONDS = 1.0
-_MOST_POLLS = 60
 
 
 @probe
@@ -45,7 +40,7 @@ def _running(
 ) -> RunningCode:
     return RunningCode(
         function=function,
-        sha256=_hexadecimal(seen["CodeSha256"]),
+        sha256=hexadecimal(seen["CodeSha256"]),
         version=seen["Version"],
         size=seen.get("CodeSize", 0),
         settled=seen.get("LastUpdateStatus", "Successful") != "InProgress",
@@ -73,39 +68,7 @@ def set_function_code(environment: Environment, function: str, package: Package)
     Raises:
         StepFailed: the package is gone or holds other bytes than were checked; nothing was changed.
     """
-    client = environment.aws.client("lambda")
-    with translated(f"read {function}"):
-        now = client.get_function_configuration(FunctionName=function)
-    before = _hexadecimal(now["CodeSha256"])
-    if before == package.sha256:
-        return Effect(
-            subject=function,
-            changed=False,
-            before=short(before),
-            after=short(before),
-            detail="had this code already",
-        )
-    # Lambda stand-ins accept a key that is not there, and AWS takes whatever lies under it by now.
-    if not is_still(environment, package):
-        raise StepFailed(
-            f"The package {package.key} is not the one that was checked: {function} was left alone.",
-            hint="Somebody replaced or deleted it since the plan was made. Find out who, then start again.",
-        )
-    with translated(f"give {function} the code of {package.release}"):
-        answer = client.update_function_code(
-            FunctionName=function, S3Bucket=package.bucket, S3Key=package.key
-        )
-    after = _hexadecimal(answer["CodeSha256"])
-    if after != package.sha256:
-        raise StepFailed(
-            f"{function} has code {short(after)} now, not {short(package.sha256)} of {package.release}.",
-            hint="The package was replaced while it was deployed. Do not trust this release.",
-        )
-    if answer.get("LastUpdateStatus") == "InProgress":
-        _wait_until_settled(client, function)
-    return Effect(
-        subject=function, changed=True, before=short(before), after=short(after), detail=package.release
-    )
+    return give_code(environment, function, package)
 
 
 @action(subject="{function}")
@@ -114,34 +77,7 @@ def move_alias(environment: Environment, function: str, package: Package) -> Eff
 
     Permissions: lambda:GetAlias, lambda:PublishVersion, lambda:UpdateAlias
     """
-    alias = environment.lambda_platform.function(function).alias
-    if alias is None:
-        return Effect(subject=function, changed=False, detail="its callers use no alias")
-    client = environment.aws.client("lambda")
-    subject = f"{function}:{alias}"
-    with translated(f"publish {function}"):
-        # Publishing code that is published already answers with that version. The hash guards against a newer one.
-        version = client.publish_version(FunctionName=function, CodeSha256=_base64(package.sha256))
-        points = client.get_alias(FunctionName=function, Name=alias)
-    if _hexadecimal(version["CodeSha256"]) != package.sha256:
-        raise StepFailed(
-            f"{function} does not have the code of {package.release}: its alias was left alone.",
-            hint="Somebody else is deploying to this function at the moment.",
-        )
-    number, before = version["Version"], points["FunctionVersion"]
-    if before == number and not points.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
-        return Effect(
-            subject=subject, changed=False, before=before, after=number, detail="pointed there already"
-        )
-    with translated(f"move the alias {alias} of {function}"):
-        client.update_alias(
-            FunctionName=function,
-            Name=alias,
-            FunctionVersion=number,
-            RoutingConfig={"AdditionalVersionWeights": {}},
-            RevisionId=points["RevisionId"],
-        )
-    return Effect(subject=subject, changed=True, before=f"version {before}", after=f"version {number}")
+    return point_alias(environment, function, package)
 
 
 def function_url(environment: Environment, function: LambdaFunction) -> str:
@@ -156,30 +92,6 @@ def function_url(environment: Environment, function: LambdaFunction) -> str:
         else:
             answer = client.get_function_url_config(FunctionName=function.name)
     return answer["FunctionUrl"].rstrip("/")
-
-
-def _wait_until_settled(client: LambdaClient, function: str) -> None:
-    for _ in range(_MOST_POLLS):
-        with translated(f"wait for the update of {function}"):
-            seen = client.get_function_configuration(FunctionName=function)
-        status = seen.get("LastUpdateStatus", "Successful")
-        if status == "Successful":
-            return
-        if status == "Failed":
-            reason = seen.get("LastUpdateStatusReason", "no reason given")
-            raise StepFailed(
-                f"The update of {function} failed: {reason}.", hint="Look at the function in AWS."
-            )
-        pause(_POLL_SECONDS)
-    raise TransientFailure(f"The update of {function} is still in progress after {_MOST_POLLS} s.")
-
-
-def _hexadecimal(code_sha256: str) -> str:
-    return base64.b64decode(code_sha256).hex()
-
-
-def _base64(sha256: str) -> str:
-    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 __all__ = ["NotThere", "all_live_code", "function_url", "live_code", "move_alias", "set_function_code"]

@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 SWEPT_HERE = {"record-release", "escalate"}
-BESIDE = {"alarm-watch", "backup", "backup-retention", "preflight", "readiness", "restore-test", "resume"}
+BESIDE = {
+    "alarm-watch",
+    "backup",
+    "backup-retention",
+    "preflight",
+    "readiness",
+    "restore-test",
+    "resume",
+    "rollback-drill",
+}
 """Each in its own `test_<…>_sweep`; the two that look for what was left lying in `test_janitor_sweep`."""
 READS = {"report"}
 """Writes nothing but a page of its own, in one step."""

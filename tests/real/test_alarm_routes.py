@@ -18,11 +18,14 @@ import pytest
 import yaml
 from sqlalchemy import select
 
+from blocks.environment import Environment
 from blocks.settings import settings
 from deployments.environments import load_environment
 from deployments.stack import Stack
 from flows._release_memory import record
+from ledger import drills
 from ledger.database import open_ledger
+from ledger.drill_rows import DrillRow
 from ledger.models import IncidentRow
 from rules.outcomes import Verdict
 from sandbox import breaking, faults, kit_reading
@@ -46,6 +49,11 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "deployments/alarm_routes.yaml").read_text())
+LOCKED = {
+    "alarm": Place("preprod").lock_alarm,
+    "scenario": "stale-terraform-lock",
+    "environment": "preprod",
+}
 FIRST = {practice.scenario: practice for practice in reversed(PRACTICES)}
 CHEAPEST = "dev-test-failure"
 CHOSEN = [
@@ -57,7 +65,7 @@ CHOSEN = [
 def stack(
     sandbox: Sandbox, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Everything of one machine with the shipped routes, for the sandbox's account; release 2 is proven good."""
+    """Everything of one machine with the shipped routes, for the sandbox's account; release 2 is proven good, 3 bad."""
     if any(route["environment"] == MASKING for route in CHOSEN):
         request.getfixturevalue("masking_too")
     sandbox.reset()
@@ -65,7 +73,8 @@ def stack(
     routes = home / "routes.yaml"
     accounts = {name: {"account": ACCOUNT, "region": REGION} for name in ENVIRONMENTS} | {MASKING: {}, QA: {}}
     topics = [Place(name).topic for name in ENVIRONMENTS]
-    routes.write_text(yaml.safe_dump(SHIPPED | {"environments": accounts, "topics": topics}))
+    told = {"environments": accounts, "topics": topics, "routes": [LOCKED, *SHIPPED["routes"]]}
+    routes.write_text(yaml.safe_dump(SHIPPED | told))
     extra = VARIABLES | {
         "BACKSTOP_WEBHOOK_ROUTES": str(routes),
         "BACKSTOP_WEBHOOK_CERTIFICATE_HOST": urlsplit(sandbox.home.addresses().certificate_url).netloc,
@@ -78,13 +87,9 @@ def stack(
         for name, value in {**sandbox.variables(), "BACKSTOP_HOME": str(home)}.items():
             patch.setenv(name, value)
         settings.cache_clear()
-        good = sandbox.release(2)
         for name in ENVIRONMENTS:
-            place = load_environment(name)
-            packages = {
-                f.name: package_of(place, f.name, good).sha256 for f in place.lambda_platform.functions
-            }
-            record(place, good, Verdict.PASS, packages, by="the tests")
+            for number, verdict in ((3, Verdict.FAIL), (2, Verdict.PASS)):
+                remember(load_environment(name), sandbox.release(number), verdict)
         parts = Stack(
             home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments, extra=extra
         )
@@ -94,6 +99,12 @@ def stack(
         finally:
             parts.stop()
     settings.cache_clear()
+
+
+def remember(place: Environment, release: str, verdict: Verdict) -> None:
+    """What became of a release that was deployed before."""
+    packages = {f.name: package_of(place, f.name, release).sha256 for f in place.lambda_platform.functions}
+    record(place, release, verdict, packages, by="the tests")
 
 
 def ended(
@@ -184,3 +195,41 @@ def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbo
     assert first.reason == f"{deploy} / {deploy}"
     assert second.reason == f"{PREPROD} / Deploy to Preprod"
     assert second.parameters == {"release": fresh_sandbox.release(2)}
+
+
+@pytest.mark.parametrize("fault", ["broken-release", "held-lock"])
+def test_a_drill_is_answered_by_its_alarm_and_passes(
+    stack: Stack, fresh_sandbox: Sandbox, fault: str
+) -> None:
+    """Nobody starts a recovery: the alarm does, by webhook or by the janitor's look, and the world is as before."""
+    fresh_sandbox.wait_until_green("preprod")
+    fresh_sandbox.subscribe(f"{stack.webhook_address}/alarms/sns")
+    try:
+        drill = drilled(stack, fault)
+    finally:
+        fresh_sandbox.subscribe("")
+
+    assert drill.grade == "pass", drill.reasons
+    assert (drill.fault, drill.undone_at is not None) == (fault, True)
+    found = read(fresh_sandbox.home, "preprod")
+    assert (found.releases, found.lock) == ({fresh_sandbox.release(2)}, "")
+
+
+def drilled(stack: Stack, fault: str, seconds: float = 300.0) -> DrillRow:
+    """Ask for a drill as its form does; the drill, once it has ended."""
+    api, begun = f"{stack.prefect_address}/api", datetime.now(UTC)
+    block = httpx.get(f"{api}/block_types/slug/environment/block_documents/name/preprod").json()
+    deployment = httpx.get(f"{api}/deployments/name/rollback-drill/rollback-drill").json()
+    asked = {
+        "parameters": {"environment": {"$ref": {"block_document_id": block["id"]}}, "fault": fault},
+        "state": {"type": "SCHEDULED"},
+    }
+    httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json=asked).raise_for_status()
+    ledger, give_up = open_ledger(f"sqlite:///{stack.home / 'ledger.db'}"), time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        with ledger.reading() as session:
+            rows = [row for row in drills.listed(session) if row.began_at >= begun and row.told_at]
+        if rows:
+            return rows[0]
+        time.sleep(0.2)
+    raise AssertionError(f"the drill of {fault} did not end")
