@@ -86,7 +86,7 @@ def apply_deployments(
             done.append(Applied(kind=Kind.UNCHANGED, what=f"deployment {full_name}"))
             continue
         if not rehearse:
-            _write(client, full_name, spec)
+            _write(client, full_name, spec, anew=there is None)
     for full_name, there in found.items():
         done.append(Applied(kind=Kind.REMOVED, what=f"deployment {full_name}"))
         if not rehearse:
@@ -132,12 +132,9 @@ def _found(client: SyncPrefectClient, ours: str) -> dict[str, DeploymentResponse
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
     from prefect.client.schemas.sorting import DeploymentSort
 
-    found = client.read_deployments(
-        deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[ours])),
-        sort=DeploymentSort.NAME_ASC,
-        limit=200,
-    )
-    flows = {one.flow_id: client.read_flow(one.flow_id).name for one in found}
+    of_ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[ours]))
+    found = client.read_deployments(deployment_filter=of_ours, sort=DeploymentSort.NAME_ASC, limit=200)
+    flows = {one.id: one.name for one in client.read_flows(deployment_filter=of_ours, limit=200)}
     return {f"{flows[one.flow_id]}/{one.name}": one for one in found}
 
 
@@ -181,7 +178,7 @@ def _slug(schedule: dict[str, Any]) -> str:
     return str(schedule["slug"])
 
 
-def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> None:
+def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any], *, anew: bool) -> None:
     """Create the deployment, or replace the one of that name (the server keeps its id and its runs)."""
     from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
     from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
@@ -213,9 +210,11 @@ def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any]) -> N
         else None,
         **{key: spec[key] for key in _COMPARED if key not in ("schedules", "concurrency_limit")},
     )
-    if limit is None:  # nor does it take a limit away
+    if anew:
+        return
+    if limit is None:  # replacing does not take a limit away
         client.update_deployment(written, DeploymentUpdate(concurrency_limit=None, concurrency_options=None))
-    if spec["work_pool_name"] is None:  # replacing alone leaves it in the pool it was in
+    if spec["work_pool_name"] is None:  # and leaves it in the pool it was in
         client.update_deployment(written, DeploymentUpdate(work_pool_name=None))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Annotated, Any
+from uuid import uuid4
 
 import pytest
 from prefect import flow
+from prefect.utilities.schema_tools.validation import is_valid
 from pydantic import Field
 
+from blocks.environment import Environment
 from deployments.forms import form
 from deployments.prefect_yaml import FILE, read_prefect_yaml
 from deployments.run_process import load
@@ -76,3 +79,29 @@ def test_what_may_stay_empty_is_one_plain_field() -> None:
     }
     assert (shown["names"]["type"], shown["names"]["items"]) == ("array", {"type": "string"})
     assert "anyOf" in shown["times"]  # left empty, it would be 3
+
+
+def test_a_form_carries_of_an_environment_what_its_picker_needs() -> None:
+    """Each write and each run of a deployment has its form checked: a block in it is small, and whole by itself."""
+    defined = form_of("canary-failure")["definitions"]
+
+    assert set(defined) == {"Environment", "Request"}
+    assert defined["Environment"] == {
+        "title": "Environment",
+        "type": "object",
+        "description": Environment.get_description(),
+        "block_type_slug": "environment",
+        "required": ["name", "tier", "platform"],
+    }
+    assert "AwsAccount" in Environment.model_json_schema()["definitions"]
+
+
+def test_a_picked_environment_is_taken_and_half_of_one_is_not() -> None:
+    """The server's own check of a run takes a saved block by its id, and one written out if nothing required misses."""
+    schema = form_of("canary-failure")
+    written = {"name": "prod", "tier": "production", "platform": {"kind": "lambda"}}
+
+    assert is_valid({"environment": {"$ref": str(uuid4())}}, schema)
+    assert is_valid({"environment": written}, schema)
+    assert not is_valid({"environment": {"name": "prod"}}, schema)
+    assert not is_valid({"environment": "prod"}, schema)
