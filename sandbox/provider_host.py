@@ -20,6 +20,21 @@ from typing import TypedDict
 from sandbox.places import Home
 from sandbox.processes import obey
 
+HEAVY = (
+    "grpc",
+    "tf.provider",
+    "tf.runner",
+    "tf.gen.grpc_controller_pb2_grpc",
+    "tf.gen.grpc_stdio_pb2_grpc",
+    "tf.gen.tfplugin_pb2_grpc",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "cryptography.hazmat.primitives.serialization",
+    "grpc._server",
+    "concurrent.futures.thread",
+    "encodings.idna",
+)
+"""What a provider would else import after its birth, each of them again."""
 SERVICES = ("lambda", "dynamodb", "s3", "secretsmanager", "sns", "cloudwatch", "sts")
 _MOST_BYTES = 1 << 20
 
@@ -33,7 +48,7 @@ class _Order(TypedDict):
 
 def main(arguments: list[str]) -> int:
     """Fork providers until told to stop."""
-    for heavy in ("grpc", "tf.provider", "tf.runner"):
+    for heavy in HEAVY:
         importlib.import_module(heavy)
 
     from sandbox.provider import Aws
