@@ -57,11 +57,12 @@ class LiveCode:
         self._home = home
         self._endpoint = home.addresses().aws_url
         self._known: dict[tuple[str, str], tuple[int, float, Live]] = {}
+        self._urls: dict[str, tuple[int, float, str]] = {}
         self._lock = threading.Lock()
 
     def of(self, function: str, qualifier: str) -> Live:
         """The code behind a qualifier (an alias, a version, $LATEST). NoFunction when there is none."""
-        changed, now = self._home.lambda_changes.stat().st_mtime_ns, time.monotonic()
+        changed, now = self._changed(), time.monotonic()
         known = self._known.get((function, qualifier))
         if known and known[0] == changed and now - known[1] < LONGEST_SECONDS:
             return known[2]
@@ -71,11 +72,11 @@ class LiveCode:
 
     def of_url(self, function: str) -> Live:
         """The code behind the function's URL. NoFunction when it has none."""
-        config = self._call("get_function_url_config", function) or self._aliased_url(function)
-        if not config:
-            raise NoFunction(function)
-        qualifier = config["FunctionArn"].partition(f":function:{function}")[2].lstrip(":")
-        return self.of(function, qualifier or "$LATEST")
+        changed, now = self._changed(), time.monotonic()
+        known = self._urls.get(function)
+        if known is None or known[0] != changed or now - known[1] >= LONGEST_SECONDS:
+            known = self._urls[function] = (changed, now, self._qualifier_of_url(function))
+        return self.of(function, known[2])
 
     def unpacked(self, live: Live) -> Path:
         """The folder with that code, fetched and unpacked once. zipfile.BadZipFile when it is no package."""
@@ -90,6 +91,15 @@ class LiveCode:
                     archive.extractall(fresh)
                 fresh.rename(folder)
         return folder
+
+    def _changed(self) -> int:
+        return self._home.lambda_changes.stat().st_mtime_ns
+
+    def _qualifier_of_url(self, function: str) -> str:
+        config = self._call("get_function_url_config", function) or self._aliased_url(function)
+        if not config:
+            raise NoFunction(function)
+        return config["FunctionArn"].partition(f":function:{function}")[2].lstrip(":") or "$LATEST"
 
     def _read(self, function: str, qualifier: str) -> Live:
         found = self._call("get_function", function, Qualifier=qualifier)
