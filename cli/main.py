@@ -71,6 +71,7 @@ for _path, _name, _help, _group in (
     ("cli.retention:app", "retention", "Let old backups of a Docker stack go, or say which would.", RUNNING),
     ("cli.doctor:app", "doctor", "Check that a recovery would work right now.", RUNNING),
     ("cli.readiness:app", "readiness", "Say which recoveries would work right now.", RUNNING),
+    ("cli.drill:app", "drill", "Break an environment on purpose and grade its recovery.", PRACTICE),
     ("cli.demo:app", "demo", "The main job, live, on a practice world.", PRACTICE),
     ("cli.sandbox_commands:app", "sandbox", "The practice world: start it, break it, repair it.", PRACTICE),
 ):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from deployments.yaml_files import first_fault, read_mapping, refuse_secrets
+from rules.drill_times import Paths, cron, scheduled
 from rules.errors import RecoveryRefused
+from rules.severity import Tier
 from rules.stuck_runs import OURS_TAG
 from rules.values import Frozen
+
+if TYPE_CHECKING:
+    from blocks.environment import Environment
 
 OURS = OURS_TAG
 """Only deployments with this tag are changed or removed."""
@@ -41,20 +46,39 @@ class Schedule(Frozen):
 
 
 class EachSchedule(Frozen):
-    """A schedule for each environment of one kind of platform; where there is none, nothing is scheduled."""
+    """A schedule for each environment that fits; where there is none, nothing is scheduled.
 
-    platform: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+    With `drills` it is for environments whose file allows such drills, in their time zone; `{minute}`, `{hour}` and
+    `{day}` of the cron expression are then the beginning of their window, `{last_day}` its last day. The first begins
+    `after_minutes` later, each other one `apart_minutes` after the one before.
+    """
+
+    platform: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
+    tiers: tuple[Tier, ...] = ()
+    drills: Paths | None = None
     slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
     cron: str | None = None
     interval: float | None = Field(default=None, gt=0)
+    after_minutes: int = Field(default=0, ge=0, le=240)
+    apart_minutes: int = Field(default=0, ge=0, le=240)
     parameters: dict[str, Any] = {}
 
-    def for_environment(self, name: str, reference: Any) -> Schedule:
-        """The schedule of one environment; `reference` is its block, as Prefect takes it for a parameter."""
+    def fits(self, environment: Environment) -> bool:
+        """Whether an environment gets it."""
+        return (
+            self.platform in ("", environment.platform.kind)
+            and (not self.tiers or environment.tier in self.tiers)
+            and (self.drills is None or scheduled(environment.drills, environment.tier, self.drills))
+        )
+
+    def for_environment(self, environment: Environment, reference: Any, number: int) -> Schedule:
+        """The schedule of one environment, the `number`th; `reference` is its block, as Prefect takes it."""
+        drilled, later = self.drills is not None, self.after_minutes + number * self.apart_minutes
         return Schedule(
-            slug=f"{self.slug}-{name}",
-            cron=self.cron,
+            slug=f"{self.slug}-{environment.name}",
+            cron=cron(self.cron, environment.drills, later) if drilled and self.cron else self.cron,
             interval=self.interval,
+            timezone=environment.drills.timezone if drilled else "UTC",
             parameters={**self.parameters, "environment": reference},
         )
 
@@ -89,7 +113,7 @@ class Entry(Frozen):
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
     schedules: tuple[Schedule, ...] = ()
-    schedule_each: EachSchedule | None = None
+    schedule_each: tuple[EachSchedule, ...] = ()
     concurrency_limit: Concurrency | None = None
     work_pool: WorkPool | None = None
     pull: tuple[dict[str, Any], ...] | None = None
@@ -147,8 +171,7 @@ def refuse_unknown_parameters(path: Path, entry: Entry, known: set[str]) -> None
         RecoveryRefused: names them.
     """
     given = [set(entry.parameters), *(set(one.parameters) for one in entry.schedules)]
-    if entry.schedule_each is not None:
-        given.append({"environment", *entry.schedule_each.parameters})
+    given += [{"environment", *each.parameters} for each in entry.schedule_each]
     if unknown := sorted(set().union(*given) - known):
         raise RecoveryRefused(
             f"{path}: the deployment `{entry.name}` gives its flow the unknown parameter `{unknown[0]}`.",

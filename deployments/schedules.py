@@ -1,4 +1,4 @@
-"""Schedules that a deployment has once for each environment of a kind."""
+"""Schedules that a deployment has once for each environment that fits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ def schedule_each(
 ) -> None:
     """Add to what is wanted of each deployment the schedules it has per environment. The blocks must be registered."""
     for entry in entries:
-        each = entry.schedule_each
-        if each is None:
-            continue
-        [full_name] = [name for name in wanted if name.endswith(f"/{entry.name}")]
-        for environment in environments:
-            if environment.platform.kind == each.platform:
-                schedule = each.for_environment(environment.name, _reference(client, environment))
+        for each in entry.schedule_each:
+            [full_name] = [name for name in wanted if name.endswith(f"/{entry.name}")]
+            fitting = [environment for environment in environments if each.fits(environment)]
+            for number, environment in enumerate(fitting):
+                schedule = each.for_environment(environment, _reference(client, environment), number)
                 wanted[full_name]["schedules"].append(schedule.model_dump())
 
 

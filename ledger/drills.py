@@ -188,6 +188,11 @@ def listed(session: Session, *, environment: str | None = None, most: int = 50) 
     return list(session.scalars(wanted))
 
 
+def of_run(session: Session, flow_run_id: str) -> DrillRow | None:
+    """The drill that a flow run began, if it has begun one."""
+    return session.scalars(select(DrillRow).where(DrillRow.flow_run_id == flow_run_id)).first()
+
+
 def answering(session: Session, row: DrillRow) -> Incident | None:
     """The incident of the drill's scenario that was opened since the fault is there."""
     if row.intent_at is None:

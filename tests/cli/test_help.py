@@ -13,7 +13,7 @@ from .conftest import ROOT, Backstop
 
 COMMANDS = (
     *("recover", "approve", "incidents", "show", "report", "scenarios", "preflight", "stop-lever"),
-    *("up", "apply", "doctor", "readiness", "demo", "sandbox"),
+    *("up", "apply", "doctor", "readiness", "drill", "demo", "sandbox"),
 )
 HEAVY = (
     "prefect",
@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("incidents",), ("show", "last"), ("scenarios",), ("stop-lever", "status")]
+    "words", [("incidents",), ("show", "last"), ("scenarios",), ("stop-lever", "status"), ("drill",)]
 )
 def test_reading_commands_need_neither_prefect_nor_boto3(words: tuple[str, ...]) -> None:
     """Commands that only read the ledger or the flows' text do not wait for Prefect's or boto3's import."""
