@@ -24,6 +24,8 @@ _LOOKS_TO_BE_SURE = 3
 """One bad answer may be a hiccup; without an alarm that agrees, so many looks decide."""
 
 _BAD_LOOKS = 2
+_ALARM_ALONE_SECONDS = 65.0
+"""CloudWatch evaluates an alarm once a minute: one that nothing agrees with counts if it still fires after that."""
 _ROUNDS_OF_OTHER_CODE = 3
 """So often other code must be seen before waiting for it ends: AWS answers from several places."""
 
@@ -63,7 +65,8 @@ class _Seen:
 def detect(environment: Environment, severity: Severity) -> Finding:
     """Whether a service is broken: its endpoints, its alarms of both types, its functions.
 
-    A bad answer that no alarm agrees with is looked at again before it counts.
+    A bad answer that no alarm agrees with is looked at again before it counts, and so is an alarm that no bad answer
+    agrees with: it may have fired for a hiccup that is over, and going back to another release is no cure for that.
     """
     seen = _Seen()
     seen.add(look_at_service(environment))
@@ -80,6 +83,8 @@ def detect(environment: Environment, severity: Severity) -> Finding:
 
 def _is_unsure(seen: _Seen) -> bool:
     alarms = seen.last.alarms or ()
+    if health.stand_alone(alarms, seen.endpoints, list(seen.last.code.values())) and not seen.last.problems:
+        return seen.alarms[-1][0] - seen.alarms[0][0] < scaled(_ALARM_ALONE_SECONDS)
     if any(alarm.state is health.AlarmState.ALARM for alarm in alarms):
         return False
     bad = [looks for looks in seen.endpoints.values() if any(look.verdict is Verdict.FAIL for look in looks)]

@@ -134,6 +134,15 @@ def _judge_alarm(
     )
 
 
+def stand_alone(
+    alarms: Sequence[Alarm], endpoints: Mapping[str, Sequence[Look]], live: Sequence[RunningCode]
+) -> bool:
+    """Whether an alarm fires, and everything else that can be looked at is well: nothing agrees with it yet."""
+    firing = any(alarm.state is AlarmState.ALARM for alarm in alarms)
+    well = all(look.verdict is Verdict.PASS for looks in endpoints.values() for look in looks)
+    return firing and bool(endpoints) and well and all(code.active for code in live)
+
+
 def judge_watched(seconds: float, wanted_seconds: float) -> Check:
     """Whether the service was watched for long enough."""
     over = seconds >= wanted_seconds
