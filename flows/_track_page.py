@@ -11,6 +11,7 @@ from flows._report import templates
 from flows._track_record import TrackRecord
 from flows._wording import headline, several, short_seconds
 from rules.claims import NOT_MEASURED, Measured
+from rules.drill_records import passed_total
 from rules.outcomes import Verdict
 from rules.readiness_times import ReadyTime
 from rules.track_records import Durations, Record, Share, recovered_total
@@ -54,7 +55,7 @@ def markdown(told: TrackRecord) -> str:
 
 
 def _facts(told: TrackRecord) -> dict[str, Any]:
-    total = recovered_total(told.records)
+    total, drilled = recovered_total(told.records), passed_total(told.drills)
     return {
         "title": f"Recoveries of {told.name}",
         "told": told,
@@ -64,6 +65,10 @@ def _facts(told: TrackRecord) -> dict[str, Any]:
             {
                 "label": f"recovered, of {total.of} that were tried",
                 "value": "–" if total.value is None else f"{100 * total.value:.1f} %",
+            },
+            {
+                "label": f"drills passed, of {drilled.of} that say anything",
+                "value": "–" if drilled.value is None else f"{100 * drilled.value:.1f} %",
             },
             {
                 "label": "recoveries would work now",
@@ -76,6 +81,15 @@ def _facts(told: TrackRecord) -> dict[str, Any]:
         "foretold": share_told(told.foretold),
         "readiness": [_ready(each) for each in told.readiness if each.share != 1.0],
         "always_ready": several(sum(each.share == 1.0 for each in told.readiness), "recovery", "recoveries"),
+        "drills": [
+            {
+                "environment": each.environment,
+                "scenario": headline(each.scenario),
+                "passed": share_told(each.passed),
+                "inconclusive": each.inconclusive,
+            }
+            for each in told.drills
+        ],
         "deliveries": [
             {
                 "environment": each.environment,

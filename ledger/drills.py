@@ -20,8 +20,9 @@ from ledger.incidents import listed as incidents_listed
 from ledger.models import AlarmRow, IncidentRow
 from ledger.past import waited
 from rules.drill_grades import Graded, Incident
+from rules.drill_records import PastDrill
 from rules.errors import LeaseHeld, RecoveryRefused
-from rules.outcomes import Ending
+from rules.outcomes import Ending, Verdict
 from rules.redaction import redact
 
 _IGNORED = "ignored"
@@ -186,6 +187,16 @@ def listed(session: Session, *, environment: str | None = None, most: int = 50) 
     if environment:
         wanted = wanted.where(DrillRow.environment == environment)
     return list(session.scalars(wanted))
+
+
+def ended_between(session: Session, since: datetime, until: datetime) -> list[PastDrill]:
+    """Every drill that ended then, the oldest first."""
+    columns = (DrillRow.environment, DrillRow.scenario, DrillRow.grade)
+    wanted = select(*columns).where(DrillRow.ended_at >= since, DrillRow.ended_at < until)
+    return [
+        PastDrill(environment=place, scenario=scenario, grade=Verdict(grade))
+        for place, scenario, grade in session.execute(wanted.order_by(DrillRow.ended_at))
+    ]
 
 
 def of_run(session: Session, flow_run_id: str) -> DrillRow | None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
+from ledger.drill_rows import DrillRow
 from ledger.models import AlarmRow, ApprovalRow, IncidentRow, PlanRow, ReleaseRow
 from rules.backups import taken_at
 from rules.outcomes import Ending
@@ -40,8 +41,10 @@ def closed_between(session: Session, since: datetime, until: datetime) -> list[P
             IncidentRow.parameters,
             AlarmRow.occurred_at,
             AlarmRow.received_at,
+            DrillRow.id.label("drill"),
         )
         .outerjoin(AlarmRow, AlarmRow.id == IncidentRow.alarm_id)
+        .outerjoin(DrillRow, DrillRow.incident_id == IncidentRow.id)
         .where(*within)
         .order_by(IncidentRow.closed_at)
     )
@@ -79,6 +82,7 @@ def _past(
         occurred_at=min(occurred, row.opened_at) if occurred else None,
         phases={str(name): float(value) for name, value in (row.seconds or {}).items()},
         parameters={str(name): str(value) for name, value in (row.parameters or {}).items()},
+        drill=row.drill is not None,
         restore_age=ages.get(row.id),
         foretold=tuple(foretold.get(row.id, ())),
         waits=tuple(waits.get(row.id, ())),

@@ -44,6 +44,8 @@ class Past(Frozen):
     """When the alarm's own clock says that it began; None: a person started it."""
     phases: dict[str, float] = {}
     parameters: dict[str, str] = {}
+    drill: bool = False
+    """Whether it was a failure on purpose."""
     restore_age: float | None = None
     """How old the data was that took the place of what was there; None: none was replaced."""
     foretold: tuple[bool, ...] = ()
@@ -206,8 +208,8 @@ def foretold(past: Iterable[Past]) -> Share:
 
 
 def false_starts(past: Sequence[Past]) -> Share:
-    """Alarms after which nothing was wrong, of all alarms."""
-    alarmed = [each for each in past if each.occurred_at is not None]
+    """Alarms after which nothing was wrong, of all alarms but those of drills."""
+    alarmed = [each for each in past if each.occurred_at is not None and not each.drill]
     return share(sum(each.ending is Ending.NOTHING_TO_DO for each in alarmed), len(alarmed))
 
 
@@ -215,7 +217,9 @@ def deliveries(past: Sequence[Past], deployments: Mapping[str, int]) -> list[Del
     """Failed deployments of each environment that has any; `deployments`: releases recorded, by environment."""
     failed: dict[str, list[Past]] = defaultdict(list)
     for each in past:
-        if each.scenario in DEPLOYMENTS_THAT_FAIL and each.ending is not Ending.NOTHING_TO_DO:
+        if each.drill or each.ending is Ending.NOTHING_TO_DO:
+            continue
+        if each.scenario in DEPLOYMENTS_THAT_FAIL:
             failed[each.environment].append(each)
     return [
         Delivery(

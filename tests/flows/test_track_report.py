@@ -13,6 +13,7 @@ import pytest
 from flows.report import report
 from ledger import readiness as memory
 from ledger.database import Ledger, open_ledger
+from ledger.drill_rows import DrillRow
 from ledger.models import IncidentRow, PlanRow, ReleaseRow
 from rules.outcomes import Ending
 from rules.readiness import Standing, State
@@ -67,7 +68,25 @@ def ledger(own_home: Path) -> Ledger:
             )
         )
         session.add(ReleaseRow(environment="prod", release="4f0c9e1d7ab2", deployed_at=OPENED))
+        session.add(drill_of("inc-20261121-0312-cccccc"))
     return found
+
+
+def drill_of(incident: str) -> DrillRow:
+    """The drill that an incident answered."""
+    return DrillRow(
+        id="drl-20261121-0312-aaaaaa",
+        environment="masking",
+        tier="staging",
+        scenario="stack-rollback",
+        fault="killed-gateway",
+        began_at=OPENED,
+        gives_up_at=OPENED,
+        promised_seconds=120,
+        incident_id=incident,
+        ended_at=OPENED + timedelta(seconds=60),
+        grade="pass",
+    )
 
 
 def test_a_day_is_counted(ledger: Ledger) -> None:
@@ -82,6 +101,9 @@ def test_a_day_is_counted(ledger: Ledger) -> None:
     assert canary["waits"]["count"] >= 1
     assert (stack["incidents"], stack["phases"]["act"]["median"]) == (1, 30.0)
     assert stack["restore_age"]["median"] == pytest.approx(120, abs=1)
+    [drilled] = told["drills"]
+    assert (drilled["environment"], drilled["passed"]["good"], drilled["inconclusive"]) == ("masking", 1, 0)
+    assert "masking" not in {each["environment"] for each in told["deliveries"]}
     claims = {each["claim"]: each for each in told["claims"]}
     assert claims["configuration and data"]["value"] == 50.0
     assert claims["time to detect"]["count"] == 2

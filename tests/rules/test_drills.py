@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from rules.drill_grades import Incident, Observed, graded, stop_reason
 from rules.drill_permission import Circumstances, hindrances
+from rules.drill_records import PastDrill, drill_records, passed_total
 from rules.drills import FAULT_KINDS, AllowedDrill, DrillPolicy, DrillWindow, FaultName, in_turn
 from rules.errors import RecoveryRefused
 from rules.outcomes import Ending, Verdict
 from rules.promises import PROMISES
 from rules.rollback_targets import Deployment, known_broken
 from rules.severity import Tier
+from rules.track_records import Past, deliveries, false_starts, records
 
 NOW = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 """A Wednesday, 11:30 in Paris."""
@@ -282,3 +284,46 @@ def test_a_broken_release_is_one_whose_last_verification_failed() -> None:
     ]
 
     assert known_broken(history) == ("three", "one")
+
+
+def test_drills_are_counted_by_environment_and_scenario() -> None:
+    """An inconclusive one is neither a pass nor a failure."""
+
+    def past(environment: str, *grades: Verdict) -> list[PastDrill]:
+        return [PastDrill(environment=environment, scenario="canary-failure", grade=each) for each in grades]
+
+    told = [*past("qa", Verdict.PASS, Verdict.INCONCLUSIVE), *past("prod", Verdict.FAIL, Verdict.PASS)]
+
+    found = drill_records(told)
+
+    assert [(r.environment, r.passed.good, r.passed.of, r.inconclusive) for r in found] == [
+        ("prod", 1, 2, 0),
+        ("qa", 1, 1, 1),
+    ]
+    assert passed_total(found).of == 3
+
+
+def test_a_drills_incident_is_no_failed_deployment_and_no_false_start() -> None:
+    """What was broken on purpose says nothing of how deployments go; how its recovery went counts as others do."""
+
+    def past(*, drill: bool) -> Past:
+        return Past(
+            scenario="canary-failure",
+            environment="preprod",
+            ending=Ending.RECOVERED,
+            opened_at=NOW,
+            closed_at=NOW,
+            occurred_at=NOW,
+            drill=drill,
+        )
+
+    told = [
+        past(drill=True),
+        past(drill=False),
+        past(drill=True).model_copy(update={"ending": Ending.NOTHING_TO_DO}),
+    ]
+
+    [delivery] = deliveries(told, {"preprod": 9})
+
+    assert (delivery.change_failures.good, false_starts(told).of) == (1, 1)
+    assert records(told)[0].recovered.good == 2
