@@ -27,8 +27,8 @@ test: lint ## Lint, types, import contracts and every test; ARGS='tests/rules -k
 bench: .venv/.ready-test ## Measure the promises; OUT=file.json writes them, ONLY=pattern selects
 	@OUT='$(OUT)' ONLY='$(ONLY)' $(CONTAINED) --strict $(BIN)/python -m benchmarks
 
-sweep: .venv/.ready-test ## Kill every flow at every journal boundary (make test does a seeded sample)
-	@BACKSTOP_SWEEP=all $(CONTAINED) --strict $(BIN)/pytest tests/crash $(ARGS)
+sweep: .venv/.ready-test ## Kill every flow at every journal boundary (make test does a seeded sample); ONLY=3,4 selects
+	@BACKSTOP_SWEEP=$(or $(ONLY),all) $(CONTAINED) --strict $(BIN)/pytest tests/crash $(ARGS)
 
 trial: .venv/.ready-test ## Start every scenario and upkeep from its form in the Prefect UI and by its alarms, and let it recover
 	@BACKSTOP_TRIAL=all $(CONTAINED) --strict $(BIN)/pytest tests/ui/test_scenarios.py tests/ui/test_upkeep.py tests/real/test_alarm_routes.py $(ARGS)

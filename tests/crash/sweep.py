@@ -152,7 +152,20 @@ def survive(context: ForkServerContext, world: World, kill_at: int, wanted: obje
     assert again.exit_code == 0, f"after a death at «{where}» the second run failed"
     assert again.outcome is not None
     assert world.ended_well(again.outcome), f"after «{where}»: {again.outcome}"
-    assert world.state() == wanted, f"after a death at «{where}» the end state differs"
+    state = world.state()
+    assert state == wanted, f"after a death at «{where}» the end state differs: {_unlike(wanted, state)}"
     assert world.twice() == [], f"after a death at «{where}» something was done twice: {world.twice()}"
     assert world.left_behind() == [], f"after a death at «{where}» something was left behind"
     return where
+
+
+def _unlike(wanted: object, state: object) -> object:
+    """What differs, and nothing else: pytest cuts long values."""
+    if isinstance(wanted, dict) and isinstance(state, dict):
+        names = sorted(wanted.keys() | state.keys())
+        return {
+            name: _unlike(wanted.get(name), state.get(name))
+            for name in names
+            if wanted.get(name) != state.get(name)
+        }
+    return wanted, state
