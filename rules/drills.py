@@ -30,6 +30,7 @@ class FaultName(StrEnum):
     BROKEN_RELEASE = "broken-release"
     HELD_LOCK = "held-lock"
     KILLED_GATEWAY = "killed-gateway"
+    CORRUPTED_REDIS = "corrupted-redis"
     ALARM_ONLY = "alarm-only"
 
 
@@ -48,6 +49,9 @@ FAULT_KINDS: dict[FaultName, FaultKind] = {
     FaultName.HELD_LOCK: FaultKind(scenario="stale-terraform-lock", platform="lambda", own_alarm=False),
     FaultName.KILLED_GATEWAY: FaultKind(
         scenario="container-start-failure", platform="docker_stack", own_alarm=True
+    ),
+    FaultName.CORRUPTED_REDIS: FaultKind(
+        scenario="redis-corruption", platform="docker_stack", own_alarm=True
     ),
     FaultName.ALARM_ONLY: FaultKind(scenario="", platform="", own_alarm=False),
 }

@@ -10,6 +10,7 @@ from rules.health import short
 from rules.stacks import StackLook
 from tasks.containers import look_at_stack
 from tasks.drill_faults.broken_release import BROKEN_RELEASE
+from tasks.drill_faults.corrupted_redis import CORRUPTED_REDIS
 from tasks.drill_faults.held_lock import HELD_LOCK
 from tasks.drill_faults.killed_gateway import KILLED_GATEWAY
 from tasks.drill_faults.kind import DrillFault, Note, Wish
@@ -19,7 +20,7 @@ from tasks.lambdas import all_live_code
 __all__ = ["Note", "Wish", "inject_fault", "prepare_fault", "undo_fault", "world_of"]
 
 _FAULTS: dict[FaultName, DrillFault] = {
-    fault.name: fault for fault in (BROKEN_RELEASE, HELD_LOCK, KILLED_GATEWAY, ALARM_ONLY)
+    fault.name: fault for fault in (BROKEN_RELEASE, HELD_LOCK, KILLED_GATEWAY, CORRUPTED_REDIS, ALARM_ONLY)
 }
 
 
