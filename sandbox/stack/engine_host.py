@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import select
 import shutil
 import signal
@@ -16,6 +17,7 @@ from sandbox import processes
 
 MNT_DETACH = 2
 STOP_SECONDS = 15.0
+_NETWORK = re.compile(rb"docker/network/v1\.0/network/([0-9a-f]{12})")
 
 
 def main(folder: Path, *options: str) -> int:
@@ -67,7 +69,12 @@ def _end(engine: subprocess.Popen[bytes]) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove an ended engine's folder: what it left mounted there first."""
+    """Remove an ended engine's folder: what it left mounted there first, and its networks' bridges.
+
+    A bridge that stays holds its addresses: after thirty, no engine on the machine could make a network.
+    """
+    for bridge in _bridges(folder):
+        subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
     unmount = ctypes.CDLL(None, use_errno=True).umount2
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     below = [point for line in mounts if (point := line.split()[4]).startswith(f"{folder}/")]
@@ -78,6 +85,14 @@ def remove(folder: Path) -> None:
         if not folder.exists():
             return
         time.sleep(0.05)
+
+
+def _bridges(folder: Path) -> list[str]:
+    """Those of the networks that an engine with this folder has known and that are still there."""
+    known = folder / "data/network/files/local-kv.db"
+    found = _NETWORK.findall(known.read_bytes()) if known.is_file() else []
+    names = {f"br-{network.decode()}" for network in found}
+    return [name for name in sorted(names) if Path("/sys/class/net", name).exists()]
 
 
 if __name__ == "__main__":

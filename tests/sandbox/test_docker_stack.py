@@ -7,6 +7,7 @@ import urllib.request
 from functools import partial
 from pathlib import Path
 
+import docker
 import pytest
 from redis import ResponseError
 
@@ -134,14 +135,20 @@ def test_an_image_of_the_same_files_is_the_same_image() -> None:
 
 
 def test_an_engine_of_our_own_leaves_nothing_behind(private_engine_folder: Path) -> None:
-    """A private engine runs beside the session's, with data of its own, and its folder is gone after it."""
+    """A private engine runs beside the session's; its folder and its networks' bridges are gone after it."""
     private = engine.start(private_engine_folder)
     try:
         answered = engine.answers(private.address)
+        client = docker.DockerClient(private.address, version="auto")
+        bridge = Path("/sys/class/net", f"br-{client.networks.create('left').id[:12]}")
+        was_there = bridge.exists()
+        client.close()
     finally:
         private.stop()
 
     assert answered
+    assert was_there
+    assert not bridge.exists()
     assert not private_engine_folder.exists()
     assert str(private_engine_folder) not in Path("/proc/self/mountinfo").read_text()
     assert not engine.answers(private.address)
