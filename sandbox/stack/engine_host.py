@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,7 +93,7 @@ def _bridges(folder: Path) -> list[str]:
     known = folder / "data/network/files/local-kv.db"
     found = _NETWORK.findall(known.read_bytes()) if known.is_file() else []
     names = {f"br-{network.decode()}" for network in found}
-    return [name for name in sorted(names) if Path("/sys/class/net", name).exists()]
+    return sorted(names & {name for _, name in socket.if_nameindex()})
 
 
 if __name__ == "__main__":
