@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import select
@@ -19,6 +20,9 @@ from sandbox import processes
 MNT_DETACH = 2
 STOP_SECONDS = 15.0
 _NETWORK = re.compile(rb"docker/network/v1\.0/network/([0-9a-f]{12})")
+POOL = {"base": "10.96.0.0/12", "size": 28}
+"""Where its networks lie. The engine's own pools have room for some thirty, and an engine that is killed leaves its
+networks' bridges behind: then no engine of this machine could make another one."""
 
 
 def main(folder: Path, *options: str) -> int:
@@ -30,7 +34,7 @@ def main(folder: Path, *options: str) -> int:
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     # Its own settings, which must exist: those of the machine's engine would contradict the command line.
-    (folder / "engine.json").write_text("{}", encoding="utf-8")
+    (folder / "engine.json").write_text(json.dumps({"default-address-pools": [POOL]}), encoding="utf-8")
     engine = subprocess.Popen(command(folder, *options), stdin=subprocess.DEVNULL, start_new_session=True)
     ending = False
     while engine.poll() is None and not ending:
