@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from blocks.settings import settings
 from cli.endings import print_seconds
 from cli.pipeline import short
 from cli.printing import coloured, console
 from cli.stages import Stages
+from ledger.cases import now
 from ledger.database import Ledger
 from ledger.models import IncidentRow
 from rules.outcomes import EXIT_CODES, Ending, Outcome
+from rules.report_periods import Period
 from sandbox import reading
 from sandbox.world import Sandbox
 
@@ -48,10 +52,22 @@ def tell(stages: Stages, outcome: Outcome, seen: Look, ledger: Ledger, ui: str) 
     out.print(f"Ending         {coloured(outcome.ending.value)}: {outcome.reason}")
     out.print(f"Seen by others {coloured('pass' if seen.agrees else 'fail')}: {seen.said}")
     out.print(f"Report         {outcome.report or 'none was written'}")
+    page, command = _track_record()
+    out.print(f"All recoveries {page}")
+    out.print(f"               every night by itself, and by `{command}`")
     out.print(f"Prefect UI     {ui}")
     if outcome.ending is not Ending.RECOVERED:
         return EXIT_CODES[outcome.ending] or EXIT_CODES[Ending.NOT_RECOVERED]
     return 0 if seen.agrees else EXIT_CODES[Ending.NOT_RECOVERED]
+
+
+def _track_record() -> tuple[str, str]:
+    """The report over all recoveries of today, and the command that writes it."""
+    from flows.report import report
+
+    tomorrow = now().date() + timedelta(days=1)
+    command = f"BACKSTOP_HOME={settings().home} backstop report --before {tomorrow}"
+    return str(report.fn(Period.DAY, tomorrow).page), command
 
 
 def _promised(ledger: Ledger, incident: str) -> float | None:

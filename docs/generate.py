@@ -3,6 +3,7 @@
 permissions.md      what each probe and action needs, and the policy for all of them
 scenarios/<flow>.md a page for each scenario
 coverage.md         each step of the runbooks, and who does it here
+../README.md        its table of promises beside what was measured last
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 
 from deployments.handbook import ROOT, Entry, handbook
 from deployments.task_needs import TaskNeed, permissions, secret_permissions, task_needs
+from docs.promises import with_promises
 from docs.runbook_steps import Runbook, read_runbooks
 from rules.approvals import Policy
 from rules.severity import Tier
@@ -33,6 +35,8 @@ def main() -> int:
     """Write the pages; with `--check` only say which are not up to date."""
     runbooks = read_runbooks()
     pages = {DOCS / "permissions.md": _permissions_page(), DOCS / "coverage.md": _coverage_page(runbooks)}
+    readme = ROOT / "README.md"
+    pages[readme] = with_promises(readme.read_text(encoding="utf-8"), DOCS / "measured" / "promises.json")
     for entry in handbook():
         pages[DOCS / f"scenarios/{entry.scenario.name}.md"] = _scenario_page(entry, runbooks)
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]

@@ -10,7 +10,8 @@ from flows._prediction import afterwards, expected
 from flows._wording import ENDINGS, action_name, headline, several, short_seconds
 from ledger.models import StepRow
 from ledger.stories import Story
-from rules.escalation import after_incident
+from rules.escalation import Message, after_incident
+from rules.losses import losses
 from rules.outcomes import Ending, Verdict
 from tasks.notices import name_of
 
@@ -65,6 +66,10 @@ def told_of(story: Story) -> dict[str, Any]:
         "notices": story.notices,
         "escalations": story.escalations,
         "told": _told(story),
+        "updates": _updates(story),
+        "losses": losses(
+            ((chapter.plan, chapter.state) for chapter in story.chapters), story.incident.opened_at
+        ),
         "tasks": after_incident(
             Ending(row.ending) if row.ending else None,
             rehearsal=row.rehearsal,
@@ -253,6 +258,15 @@ def _told(story: Story) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _updates(story: Story) -> list[dict[str, Any]]:
+    """What people were told, word for word: condition, actions, needs."""
+    return [
+        {"at": entry.at, "message": Message.model_validate(entry.data)}
+        for entry in story.entries
+        if entry.kind == "notice" and "condition" in entry.data
+    ]
 
 
 def _whys(story: Story) -> list[str]:

@@ -76,7 +76,8 @@ def _facts(told: TrackRecord) -> dict[str, Any]:
             },
         ],
         "records": [_row(each) for each in told.records],
-        "claims": [_claim(each) for each in told.claims],
+        "claims": [claim_told(each) for each in told.claims if each.count],
+        "without": [each.claim for each in told.claims if not each.count],
         "not_measured": NOT_MEASURED,
         "foretold": share_told(told.foretold),
         "readiness": [_ready(each) for each in told.readiness if each.share != 1.0],
@@ -118,14 +119,14 @@ def _row(record: Record) -> dict[str, Any]:
         "incidents": record.incidents,
         "recovered": share_told(record.recovered),
         "refused": record.refused,
-        "false_starts": share_told(record.false_starts),
+        "false_starts": share_told(record.false_starts) if record.false_starts.of else "",
         "taken": _time(record.to_recover),
         "promised": short_seconds(record.promised, exact=False),
         "in_time": share_told(record.in_time),
         "phases": [{"name": name, "taken": _time(each)} for name, each in record.phases.items()],
-        "restore_age": _time(record.restore_age),
-        "foretold": share_told(record.foretold),
-        "waits": _time(record.waits),
+        "restore_age": _time(record.restore_age) if record.restore_age else "",
+        "foretold": share_told(record.foretold) if record.foretold.of else "",
+        "waits": _time(record.waits) if record.waits else "",
     }
 
 
@@ -139,7 +140,9 @@ def _ready(found: ReadyTime) -> dict[str, str]:
     }
 
 
-def _claim(found: Measured) -> dict[str, Any]:
+def claim_told(found: Measured) -> dict[str, Any]:
+    """A promise beside what was measured, in words."""
+
     def worded(value: float | None) -> str:
         if value is None:
             return "–"
@@ -151,7 +154,7 @@ def _claim(found: Measured) -> dict[str, Any]:
         "source": found.source,
         "promised": f"{'≥' if found.at_least else '≤'} {bound}",
         "value": worded(found.value),
-        "range": f"{worded(found.low)} to {worded(found.high)}" if found.count else "–",
+        "range": f"{worded(found.low).removesuffix(' %')} to {worded(found.high)}" if found.count else "–",
         "count": found.count,
         "tone": _TONES[found.verdict] if found.count else "",
         "verdict": _WORDS[found.verdict] if found.count else "nothing measured",

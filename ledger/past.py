@@ -93,9 +93,10 @@ def _restored(proven: Iterable[Row[Any]]) -> dict[str, float]:
     """How old the backup was whose data took the place of what was there, by incident."""
     found: dict[str, float] = {}
     for row in proven:
-        if row.body.get("destructiveness") != Destructiveness.DESTRUCTIVE.value:
+        kinds = {change.get("kind") for change in row.body.get("changes", ())}
+        if "data" not in kinds and row.body.get("destructiveness") != Destructiveness.DESTRUCTIVE.value:
             continue
-        with suppress(ValueError):  # what was destroyed was not replaced by a backup's data
+        with suppress(ValueError):  # what was there was not replaced by a backup's data
             age = row.opened_at - taken_at(str(row.body.get("target", "")))
             found[row.incident_id] = max(0.0, age.total_seconds())
     return found

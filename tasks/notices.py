@@ -121,7 +121,8 @@ class Sending:
             row.sent_at = now() if told else None
             name = name_of(kind)
             said = f"{name}: told {told} of {len(self.channels)} channels" + (f"; {error}" if error else "")
-            _note(session, self.notice.incident_id, "notice", said)
+            update = self.notice.message.model_dump(mode="json", exclude={"where"})
+            _note(session, self.notice.incident_id, "notice", said, update if told else None)
 
 
 def name_of(kind: str) -> str:
@@ -227,6 +228,8 @@ def _row(session: Session, incident_id: str, kind: str) -> NoticeRow | None:
     return session.scalars(wanted).first()
 
 
-def _note(session: Session, incident_id: str, kind: str, text: str) -> None:
+def _note(
+    session: Session, incident_id: str, kind: str, text: str, data: dict[str, object] | None = None
+) -> None:
     phase = Phase(session.get_one(IncidentRow, incident_id).phase)
-    timeline.append(session, incident_id, at=now(), phase=phase, kind=kind, text=text)
+    timeline.append(session, incident_id, at=now(), phase=phase, kind=kind, text=text, data=data)

@@ -97,6 +97,20 @@ def test_the_demo_succeeds_only_if_somebody_else_agrees(ending: Ending, agrees: 
     assert demo_ending.tell(Stages(quiet=True), outcome, look, open_ledger(), "http://127.0.0.1") == code
 
 
+def test_the_demo_ends_with_the_report_over_all_recoveries(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it points at is there, and so is the command that writes it again."""
+    outcome = Outcome(incident="", scenario="s", environment="prod", ending=Ending.RECOVERED, reason="so")
+
+    demo_ending.tell(Stages(quiet=True), outcome, Look(agrees=True, said="seen"), open_ledger(), "")
+
+    told = capsys.readouterr()
+    [page] = (folder / "reports").glob("track-record-*.html")
+    assert page.name in "".join((told.out + told.err).split())
+    assert "backstop report --before" in " ".join((told.out + told.err).split())
+
+
 def test_what_lasts_is_started_and_stopped_by_one_thread() -> None:
     """Children that die with the thread that started them live until the thing is stopped."""
     lasting = Lasting("child", lambda: subprocess.Popen(["sleep", "60"]), subprocess.Popen.kill)

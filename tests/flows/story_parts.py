@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from ledger import timeline
 from ledger.incidents import phase_seconds
 from ledger.models import AlarmRow, EscalationRow, IncidentRow, NoticeRow, PlanRow, StepRow
+from rules.escalation import Message
 from rules.outcomes import Ending, Phase
 from tests.flows.story_facts import BAD, FUNCTIONS, GOOD, OPENED, at, finding, plan
 
@@ -172,7 +173,21 @@ def close(session: Session, row: IncidentRow, second: float, ending: Ending, rea
     row.ending, row.ending_reason, row.ending_hint = ending.value, reason, hint
     entry(session, row.id, second, Phase.VERIFY, "ending", f"{ending.value}: {reason}", {"hint": hint})
     entry(session, row.id, second + 0.05, Phase.REPORT, "phase", "report")
-    entry(session, row.id, second + 0.6, Phase.REPORT, "notice", "closing notice: told 2 of 2 channels")
+    told = Message(
+        title=f"prod: canary failure, {ending.value}",
+        condition=reason,
+        actions=("Ask the lock's owner",),
+        needs=hint,
+    )
+    entry(
+        session,
+        row.id,
+        second + 0.6,
+        Phase.REPORT,
+        "notice",
+        "closing notice: told 2 of 2 channels",
+        told.model_dump(mode="json", exclude={"where"}),
+    )
     session.add(
         NoticeRow(
             incident_id=row.id,

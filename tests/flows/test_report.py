@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from cli.checkup import Verdict as Checked
+from cli.doctor_machine import ledger as doctor_of_ledger
 from flows import _report, _timeline_picture
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow, StepRow, TimelineRow
@@ -91,6 +93,39 @@ def test_a_failure_is_told_whole(ledger: Ledger) -> None:
         ):
             assert fact.lower() in told.lower(), fact
     assert "Bring the environment back by hand" in page
+
+
+def test_updates_and_losses_are_told(ledger: Ledger) -> None:
+    """What people were told is there in condition, actions and needs, and so is what was lost: here, no data."""
+    page, text = written(ledger, Ending.NOT_RECOVERED)
+
+    for told in (page, text):
+        for fact in (
+            "Updates, as they were sent",
+            "Condition",
+            "Needs",
+            "Ask the lock",
+            "A person is needed. The report has everything",
+            "No data: nothing that was carried out replaces or removes any.",
+            "Why would it not happen again?",
+        ):
+            assert fact in told, fact
+
+
+def test_the_doctor_finds_a_row_that_was_changed(ledger: Ledger) -> None:
+    """One altered word in one entry of one incident: the ledger's history is not whole, and the incident is named."""
+    write_story(ledger)
+    write_story(ledger, incident="inc-20261121-0312-bbbbbb")
+    assert {each.name: each.verdict for each in doctor_of_ledger()}["ledger's history"] is Checked.PASS
+
+    with ledger.session() as session:
+        altered = (TimelineRow.incident_id == INCIDENT) & (TimelineRow.kind == "finding")
+        session.execute(update(TimelineRow).where(altered).values(text="pass: nothing was wrong"))
+
+    [found] = [each for each in doctor_of_ledger() if each.name == "ledger's history"]
+    assert found.verdict is Checked.FAIL
+    assert INCIDENT in found.said
+    assert "bbbbbb" not in found.said
 
 
 def test_the_page_stands_alone(ledger: Ledger) -> None:
