@@ -9,13 +9,26 @@ from ledger.cases import now
 from ledger.database import open_ledger
 from ledger.drill_rows import DrillRow
 from rules.drill_grades import Observed, graded
+from rules.errors import BackstopError, StepFailed
 
 
 def finish_drills() -> list[str]:
-    """Undo, end and tell what dead drills left; what was done, a line each."""
+    """Undo, end and tell what dead drills left; what was done, a line each.
+
+    Raises:
+        StepFailed: one of them could not be looked after; the others were.
+    """
     with open_ledger().reading() as session:
         rows = drills.unfinished(session, now())
-    return [told for row in rows if (told := _finish(row))]
+    done, failed = [], []
+    for row in rows:
+        try:
+            done.append(_finish(row))
+        except BackstopError as error:
+            failed.append(f"{row.id}: {error.message}")
+    if failed:
+        raise StepFailed("; ".join(failed), hint="Undo them by hand: `backstop drill` lists them.")
+    return [told for told in done if told]
 
 
 def _finish(row: DrillRow) -> str:

@@ -27,7 +27,12 @@ def break_it(environment: Environment, drill: AllowedDrill, number: str) -> date
     note = prepare_fault(environment, drill, wish_for(environment, drill, number))
     with ledger.session("drill: intent") as session:
         fence = drills.intend(session, number, this_process(), now(), LEASE_SECONDS, before=before, note=note)
-    inject_fault(environment, drill.fault, note)
+    try:
+        inject_fault(environment, drill.fault, note)
+    except BaseException:
+        with ledger.session("drill: not injected") as session:
+            drills.let_go(session, number, fence)  # it is undone under a lease of its own
+        raise
     at = now()
     with ledger.session("drill: injected") as session:
         drills.injected(session, number, fence, at)

@@ -130,6 +130,6 @@ def steady(environment: Environment, scenario: str) -> Verification:
     return _stack_health.detect(environment, severity).health
 
 
-def gives_up(at: datetime, minutes: int) -> datetime:
-    """When a drill that began at `at` stops, whatever has happened by then."""
-    return at + timedelta(minutes=minutes)
+def gives_up(at: datetime, minutes: int, promised_seconds: float) -> datetime:
+    """When a drill that began at `at` stops, whatever has happened by then: later than a late recovery is one."""
+    return at + timedelta(seconds=max(60.0 * minutes, 1.5 * promised_seconds))

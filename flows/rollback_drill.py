@@ -13,6 +13,7 @@ from flows._drill_end import close, row_of, take_back_or_owe
 from flows._drill_page import show
 from flows._drill_run import break_it, observe
 from flows._drill_start import chosen, gives_up, refuse_hindered, steady, wish_for
+from flows._drill_watch import look
 from flows._ladder import Request
 from flows._place import refuse_other_place
 from ledger import drills
@@ -66,7 +67,13 @@ def rollback_drill(
         Field(title="Approved by", max_length=80, description="In production: who agreed, other than you."),
     ] = "",
     longest_minutes: Annotated[
-        int, Field(title="Longest, in minutes", ge=1, le=240, description="Then it is stopped and undone.")
+        int,
+        Field(
+            title="Longest, in minutes",
+            ge=1,
+            le=240,
+            description="Then it is stopped; never before the promise is over.",
+        ),
     ] = 25,
     request: Request = UNASKED,
 ) -> Drilled:
@@ -106,7 +113,7 @@ def rollback_drill(
     try:
         seen = _drilled(environment, drill, number, seen)
     except BackstopError as error:
-        seen = seen.model_copy(update={"stopped": error.message})
+        seen = seen.model_copy(update={"stopped": error.message, "incident": look(number)[0]})
     finally:
         _, later = take_back_or_owe(environment, number)
     verdict = graded(seen)
@@ -138,7 +145,7 @@ def _opened(
         fault=drill.fault.value,
         emergency=drill.emergency,
         promised_seconds=PROMISES[drill.drills].seconds,
-        gives_up_at=gives_up(at, minutes),
+        gives_up_at=gives_up(at, minutes, PROMISES[drill.drills].seconds),
         began_by=request.requested_by,
         approved_by=approved_by,
         flow_run_id=run,

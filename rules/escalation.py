@@ -226,7 +226,7 @@ def after_incident(
         *(["Find out why the automatic recovery failed, and rehearse it again."] if failed else []),
         "Add what was new about this failure to the runbook.",
         "File an issue against its happening again.",
-        "Test that the recovery works: run the drill.",
+        "Test that the recovery works: `backstop drill start`, where the environment allows it.",
         "Close the gaps in monitoring that it showed.",
         "Share what was learned with the team.",
     ]

@@ -22,6 +22,7 @@ from ledger.database import forget_opened, open_ledger
 from tests.crash.sweep import Start, forkserver, run
 from tests.flows.drill_world import NAME, ROUTES, DrillWorld
 
+MOST_LOOKS = 5
 ALL, SAMPLE, SEED = bool(os.getenv("BACKSTOP_SWEEP")), 2, 20260131
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
@@ -125,7 +126,9 @@ def test_whatever_a_drill_dies_at_the_janitor_leaves_the_world_as_before(drilled
         death = run(context, drilled, number)
         assert death.exit_code == -signal.SIGKILL, f"boundary {number} was not reached: {death}"
         where = death.crossed[-1]
-        finish_drills()
+        for _ in range(MOST_LOOKS):  # on a busy machine one look may not get its answers in time
+            if not finish_drills():
+                break
         [row] = drilled.world.rows()
         assert drilled.world.runs("good"), f"after a death at «{where}» the fault is there still"
         assert row.ended_at, where

@@ -76,6 +76,11 @@ class DrillWorld:
             key = f"{package}/lambda-{release}.zip"
             boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=key, Body=body)
 
+    def replace_package(self, package: str, release: str) -> None:
+        """Somebody puts other bytes in the place of a package."""
+        key, body = f"{package}/lambda-{release}.zip", packaged("something else")
+        boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=key, Body=body)
+
     def forget_bad(self) -> None:
         """No release is known to be bad."""
         with self.ledger.session() as session:

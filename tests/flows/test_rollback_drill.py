@@ -17,12 +17,15 @@ from flows._drill_janitor import finish_drills
 from flows.rollback_drill import REHEARSAL, Drilled, rollback_drill
 from ledger import leases, levers
 from ledger.cases import now
+from ledger.drill_rows import DrillRow
 from ledger.holders import this_process
 from ledger.incidents import Opening, close_case, decide_ending, open_case
 from ledger.models import IncidentRow
-from rules.errors import RecoveryRefused
-from rules.outcomes import Ending, Verdict
+from rules.errors import RecoveryRefused, StepFailed
+from rules.outcomes import Effect, Ending, Verdict
 from rules.severity import Tier
+from tasks._function_code import give_code
+from tasks.release_packages import Package
 from tests.channels import kept_in, open_channel
 from tests.flows.drill_world import NAME, ROUTES, SCENARIO, DrillWorld, time_is_over
 
@@ -198,6 +201,48 @@ def test_nothing_is_broken_where_it_is_not_well_or_no_bad_release_is_known(world
     assert [row.intent_at for row in world.rows()] == [None, None]
     assert "no bad release" in without.reasons[0]
     assert "not well before" in unwell.reasons[0]
+
+
+def test_a_fault_that_fails_half_way_is_undone_at_once(
+    world: DrillWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bad package is replaced while it is deployed: the function that had it already has the good one again."""
+
+    def replaced(place: Environment, function: str, package: Package) -> Effect:
+        done = give_code(place, function, package)
+        if package.release == "bad":
+            world.replace_package("dashboard", "bad")
+        return done
+
+    monkeypatch.setattr("tasks.drill_faults.broken_release.give_code", replaced)
+    done = drill(world)
+
+    assert world.runs("good")
+    assert done.grade is Verdict.INCONCLUSIVE
+    assert "not the one that was checked" in done.reasons[0]
+    [row] = world.rows()
+    assert row.injected_at is None
+    assert "had the bad code still" in row.undo
+    assert finish_drills() == []
+
+
+def test_one_drill_that_cannot_be_looked_after_keeps_no_other_from_it(
+    world: DrillWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment's file is gone: the janitor says so, and finishes the others."""
+    dead = this_process().model_copy(update={"pid": 2**22 - 1, "started": 1.0})
+    with world.ledger.session() as session:
+        for name in ("gone", NAME):
+            row = DrillRow(
+                id=f"drl-{name}", environment=name, tier="staging", scenario=SCENARIO, fault="broken-release",
+                began_at=now(), gives_up_at=now(), promised_seconds=300, holder=dead.model_dump(),
+            )  # fmt: skip
+            session.add(row)
+
+    with pytest.raises(StepFailed, match="drl-gone"):
+        finish_drills()
+
+    assert {row.id: row.grade for row in world.rows()} == {f"drl-{NAME}": "inconclusive", "drl-gone": None}
 
 
 def test_a_failed_drill_of_a_critical_path_pages_once(

@@ -19,9 +19,13 @@ from flows._ladder import Request
 from flows.stale_terraform_lock import recover
 from ledger.database import open_ledger
 from ledger.models import TimelineRow
+from rules.drills import AllowedDrill, FaultName
+from rules.errors import RecoveryRefused
 from rules.outcomes import Ending
+from rules.severity import Tier
 from sandbox import breaking, faults
 from sandbox.world import Sandbox
+from tasks.drill_faults import Wish, inject_fault, prepare_fault, undo_fault
 from tests.flows.broken_canary import Production, steps, with_terraform
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -125,3 +129,27 @@ def test_the_runbooks_check_removes_the_lock_it_asks_about(locked: Production) -
     )
 
     assert locked.lock() is None
+
+
+def test_a_drills_lock_is_known_as_a_dead_processs_and_is_given_back(locked: Production) -> None:
+    """Left by a process of ours that is dead: proven, without asking. The drill's own undo takes exactly it."""
+    place = locked.environment.model_copy(update={"tier": Tier.PREPROD})
+    wish = Wish(drill="drl-1", releases=(locked.sandbox.release(2),))
+    note = prepare_fault(place, AllowedDrill(fault=FaultName.HELD_LOCK, alarm="unset"), wish)
+
+    inject_fault(place, FaultName.HELD_LOCK, note)
+    held = locked.lock()
+    with pytest.raises(RecoveryRefused, match="locked already"):
+        prepare_fault(place, AllowedDrill(fault=FaultName.HELD_LOCK, alarm="unset"), wish)
+    outcome = recover.fn(place)
+
+    assert held is not None
+    assert note["lock"] in str(held)
+    assert outcome.ending is Ending.RECOVERED, outcome.reason
+    assert undo_fault(place, FaultName.HELD_LOCK, note) == ("", "")
+    inject_fault(place, FaultName.HELD_LOCK, note)
+    assert "was still there" in undo_fault(place, FaultName.HELD_LOCK, note)[0]
+    assert locked.lock() is None
+    faults.start(locked.sandbox, "held-terraform-lock")
+    assert undo_fault(place, FaultName.HELD_LOCK, note) == ("", "")
+    assert locked.lock() is not None

@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from blocks.environment import Environment
 from blocks.settings import settings
+from cli.prefect_api import PrefectApi
 from deployments.environments import load_environment
 from deployments.stack import Stack
 from flows._release_memory import record
@@ -197,7 +198,11 @@ def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbo
     assert second.parameters == {"release": fresh_sandbox.release(2)}
 
 
-@pytest.mark.parametrize("fault", ["broken-release", "held-lock"])
+DRILLED = ["broken-release", "held-lock"] if os.getenv("BACKSTOP_TRIAL") else ["broken-release"]
+"""The lock's alarm is seen by the janitor's look alone: that takes up to a minute."""
+
+
+@pytest.mark.parametrize("fault", DRILLED)
 def test_a_drill_is_answered_by_its_alarm_and_passes(
     stack: Stack, fresh_sandbox: Sandbox, fault: str
 ) -> None:
@@ -217,19 +222,14 @@ def test_a_drill_is_answered_by_its_alarm_and_passes(
 
 def drilled(stack: Stack, fault: str, seconds: float = 300.0) -> DrillRow:
     """Ask for a drill as its form does; the drill, once it has ended."""
-    api, begun = f"{stack.prefect_address}/api", datetime.now(UTC)
-    block = httpx.get(f"{api}/block_types/slug/environment/block_documents/name/preprod").json()
-    deployment = httpx.get(f"{api}/deployments/name/rollback-drill/rollback-drill").json()
-    asked = {
-        "parameters": {"environment": {"$ref": {"block_document_id": block["id"]}}, "fault": fault},
-        "state": {"type": "SCHEDULED"},
-    }
-    httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json=asked).raise_for_status()
+    api = PrefectApi(f"{stack.prefect_address}/api")
+    asked = {"environment": api.environment("preprod"), "fault": fault}
+    run = api.start_run(api.deployment("rollback-drill/rollback-drill"), asked, fault)
     ledger, give_up = open_ledger(f"sqlite:///{stack.home / 'ledger.db'}"), time.monotonic() + seconds
     while time.monotonic() < give_up:
         with ledger.reading() as session:
-            rows = [row for row in drills.listed(session) if row.began_at >= begun and row.told_at]
-        if rows:
-            return rows[0]
+            row = drills.of_run(session, run)
+        if row is not None and row.told_at:
+            return row
         time.sleep(0.2)
     raise AssertionError(f"the drill of {fault} did not end")
