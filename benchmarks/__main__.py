@@ -58,7 +58,7 @@ def main() -> int:
 def names() -> list[str]:
     """The benchmarks there are."""
     inside = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
-    return sorted(inside - {"__main__", "figures", "foreign", "practice", "preconditions", "noisy_metrics"})
+    return sorted(inside - {"__main__", "figures", "foreign", "practice", "preconditions", "noisy_metrics", "container_monitor"})
 
 
 def choose(pattern: str) -> Iterator[str]:

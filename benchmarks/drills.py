@@ -2,13 +2,13 @@
 
 Everything is the real one: the form's deployment, the responder, the receiver, Terraform, the Docker engine. Two things
 are played: CloudWatch, whose evaluator looks twice a second here, and a container monitor, of which every installation
-has one of its own: it tells Alertmanager's webhook that the gateway is down.
+has one of its own: it tells Alertmanager's webhook that the gateway is down, or that keys are missing. Nobody is asked:
+the stack is a staging that waives one approval.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.container_monitor import DOWN, MISSING, TOKEN, monitor
 from benchmarks.figures import Figure
 from benchmarks.practice import practice_sandbox
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("DRILLS", "2"))
 PATIENCE_SECONDS = 400.0
-TOKEN = "the monitor's own"  # noqa: S105 - of this benchmark alone
-ON_AWS, ON_DOCKER = ("broken-release", "held-lock"), ("killed-gateway",)
+ON_AWS, ON_DOCKER = ("broken-release", "held-lock"), ("killed-gateway", "corrupted-redis")
 
 
 @dataclass
@@ -54,8 +53,8 @@ def measure() -> Iterator[Figure]:
         if _with_docker(box):
             places |= dict.fromkeys(ON_DOCKER, "masking")
         stack = parts.enter_context(_running(box))
-        if "killed-gateway" in places:
-            parts.enter_context(_monitor(box, stack))
+        if "masking" in places.values():
+            parts.enter_context(monitor(box, f"{stack.webhook_address}/alarms/monitor"))
         for _ in range(ROUNDS):
             for fault, place in places.items():
                 if place == "preprod":
@@ -160,7 +159,7 @@ def _routes(box: Sandbox) -> dict[str, Any]:
 
     place, of = box.place("preprod"), {"environment": "preprod"}
     token = {"source": "environment", "name": "BENCH_TOKEN"}
-    down = {"alarm": "ContainerDown", "source": "monitor", "scenario": "container-start-failure"}
+    by_monitor = {"source": "monitor", "environment": "masking"}
     return {
         "topics": [place.topic],
         "environments": {"preprod": {"account": ACCOUNT, "region": REGION}, "masking": {}},
@@ -168,7 +167,8 @@ def _routes(box: Sandbox) -> dict[str, Any]:
         "routes": [
             {"alarm": place.lock_alarm, "scenario": "stale-terraform-lock", **of},
             {"alarm": f"{place.alarm_prefix}*", "scenario": "canary-failure", **of},
-            {**down, "environment": "masking"},
+            {"alarm": DOWN, "scenario": "container-start-failure", **by_monitor},
+            {"alarm": MISSING, "scenario": "redis-corruption", **by_monitor},
         ],
     }
 
@@ -185,30 +185,7 @@ def _with_docker(box: Sandbox) -> bool:
     path: Path = box.home.environments / "masking.yaml"
     told = yaml.safe_load(path.read_text(encoding="utf-8"))
     told |= {"tier": "staging", "drills": {"allowed": [{"fault": fault} for fault in ON_DOCKER]}}
+    told |= {"automatic_up_to": "one approver"}
+    told["platform"]["rpo_seconds"] = 3600
     path.write_text(yaml.safe_dump(told), encoding="utf-8")
     return True
-
-
-@contextmanager
-def _monitor(box: Sandbox, stack: Stack) -> Iterator[None]:
-    """What tells that a container is down: once for each time that it is."""
-    over, url = threading.Event(), f"{stack.webhook_address}/alarms/monitor"
-
-    def watch() -> None:
-        was_up = True
-        while not over.wait(0.5):
-            up = box.stack.container("kong").status == "running"
-            if was_up and not up:
-                at = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
-                alert = {"labels": {"alertname": "ContainerDown"}, "startsAt": at, "status": "firing"}
-                body = {"version": "4", "status": "firing", "alerts": [{**alert, "fingerprint": at}]}
-                httpx.post(url, json=body, headers={"Authorization": f"Bearer {TOKEN}"}).raise_for_status()
-            was_up = up
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=10)

@@ -13,6 +13,7 @@ from cli.failures import INTERRUPTED
 from cli.names import environment_name
 from cli.options import AsJson, EnvironmentFilter, command
 from cli.printing import clock, coloured, console, print_json, table
+from cli.running import prefect_address
 
 if TYPE_CHECKING:
     from ledger.drill_rows import DrillRow
@@ -113,6 +114,7 @@ def start(
 
 def _rehearsed(name: str, asked: dict[str, Any], *, as_json: bool) -> int:
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    os.environ.setdefault("PREFECT_API_URL", prefect_address())  # whose alarms would start the recovery
     from cli.failures import WrongUsage
     from deployments.environments import load_environment
     from flows.rollback_drill import rollback_drill
