@@ -50,13 +50,13 @@ class Evaluator:
     def evaluate(self) -> None:
         """One period: check every function, then bring every alarm to the state it should have."""
         self._skipped += 1
+        begun = self._reset_mark()
+        if begun != self._reset_seen:
+            self._reset_seen, self._green = begun, False
+            self._points.clear()
         if self._green and self._skipped < CALM_PERIODS and not self._touched_lately():
             return
         self._skipped = 0
-        begun = self._reset_mark()
-        if begun != self._reset_seen:
-            self._reset_seen = begun
-            self._points.clear()
         alarms = self._cloudwatch.describe_alarms(
             AlarmNamePrefix=self._place.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
@@ -77,12 +77,12 @@ class Evaluator:
             firing = alarm_rules.is_true(alarm["AlarmRule"], states)
             names = ", ".join(name for name, state in states.items() if state == "ALARM") or "none"
             self._set(alarm, "ALARM" if firing else "OK", f"in ALARM: {names}")
-        self._green = set(states.values()) == {"OK"}
+        self._green = set(states.values()) == {"OK"} and not any(failed.values())
 
     def _touched_lately(self) -> bool:
-        """Say whether somebody changed a function, broke or repaired something, or set the world back."""
+        """Say whether somebody changed a function here, or broke or repaired something."""
         home, newest = self._home, 0.0
-        for file in (home.lambda_changes, home.faults, home.silenced, home.active_faults, home.resets):
+        for file in (home.changes_in(self._place.name), home.faults, home.silenced, home.active_faults):
             with contextlib.suppress(FileNotFoundError):
                 newest = max(newest, file.stat().st_mtime)
         return time.time() - newest < ALERT_SECONDS

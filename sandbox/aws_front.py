@@ -19,6 +19,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from sandbox import aws_queues, aws_trail, aws_wire, moments
 from sandbox.aws_functions import CODE_PATH, code_at
 from sandbox.organs import ORGAN
+from sandbox.places import ENVIRONMENTS
 
 if TYPE_CHECKING:
     from sandbox.places import Home
@@ -88,6 +89,7 @@ class Front:
         self._inner = inner
         self._faults = home.faults
         self._changes = home.lambda_changes
+        self._changes_in = {name: home.changes_in(name) for name in ENVIRONMENTS}
         self._resets = home.resets
         self._recent: defaultdict[str, deque[float]] = defaultdict(deque)
         self._counting = threading.Lock()
@@ -177,6 +179,9 @@ class Front:
         if aws_wire.may_change_functions(environ):
             answer = list(answer)
             self._changes.touch()
+            whose = aws_wire.environment_of(environ)
+            for file in [self._changes_in[whose]] if whose else self._changes_in.values():
+                file.touch()
         return answer
 
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 from xml.sax.saxutils import escape
 
+from sandbox.places import ENVIRONMENTS
+
 _CBOR_PATH = re.compile(r"/operation/(\w+)$")
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 
@@ -88,6 +90,12 @@ def may_change_functions(environ: WSGIEnvironment) -> bool:
     """Say whether the request may change what a Lambda function runs."""
     path = environ.get("PATH_INFO", "")
     return environ["REQUEST_METHOD"] != "GET" and path.startswith("/20") and not path.endswith("/invocations")
+
+
+def environment_of(environ: WSGIEnvironment) -> str:
+    """The environment whose function's name or ARN is in the path; empty: neither is."""
+    path = environ.get("PATH_INFO", "")
+    return next((name for name in ENVIRONMENTS if f"/{name}-" in path or f":{name}-" in path), "")
 
 
 def error(environ: WSGIEnvironment, code: str, status: int, message: str) -> Answer:

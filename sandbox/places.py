@@ -124,6 +124,10 @@ class Home:
         """Touched after every call that may have changed what a function runs."""
         return self.path / "run" / "lambda.changed"
 
+    def changes_in(self, environment: str) -> Path:
+        """Touched after every such call for a function of this environment."""
+        return self.path / "run" / f"{environment}.changed"
+
     @property
     def repository(self) -> Path:
         """The bare Git repository of the service and its infrastructure code."""
