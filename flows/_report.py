@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -55,16 +56,12 @@ def write_report(ledger: Ledger, incident_id: str) -> Path:
 def html(story: Story) -> str:
     """The report as one HTML page that needs nothing else."""
     facts = told_of(story)
-    return (
-        templates()
-        .get_template("report.html.j2")
-        .render(
-            **facts,
-            wide_picture=_drawn(story, 820) if story.stretches else "",
-            narrow_picture=_drawn(story, 360) if story.stretches else "",
-            picture_style=_timeline_picture.STYLE.strip(),
-            picture_dark=_timeline_picture.DARK.strip(),
-        )
+    return _HTML.render(
+        **facts,
+        wide_picture=_drawn(story, 820) if story.stretches else "",
+        narrow_picture=_drawn(story, 360) if story.stretches else "",
+        picture_style=_timeline_picture.STYLE.strip(),
+        picture_dark=_timeline_picture.DARK.strip(),
     )
 
 
@@ -77,6 +74,7 @@ def _drawn(story: Story, width: int) -> str:
     return _timeline_picture.draw(story, width).as_str()
 
 
+@cache
 def templates() -> jinja2.Environment:
     """The reports' templates, each page escaped."""
     templates = jinja2.Environment(
