@@ -15,11 +15,13 @@ from functools import partial
 from blocks.environment import Environment
 from flows._ladder import Rung
 from flows._watching import Wanted, watch
+from ledger.attempts import proven_before
+from ledger.cases import current_case
 from rules.errors import NoWayBack
 from rules.offline import CLOSED, read, spelt
-from rules.outcomes import Finding, Verdict, Verification
+from rules.outcomes import Check, Finding, Verdict, Verification
 from rules.plans import Change, Plan
-from rules.restore_points import copy_name, judge_restored, moment_before, refuse_outside
+from rules.restore_points import copy_name, judge_damaged, judge_restored, moment_before, refuse_outside
 from rules.severity import Destructiveness
 from tasks.function_capacity import all_capacity, give_capacity, take_offline
 from tasks.kinds import in_parallel
@@ -56,6 +58,21 @@ def code_is_fine(finding: Finding) -> bool:
     """Whether nothing but data fails."""
     failed = [check.name for check in finding.health.checks if check.verdict is Verdict.FAIL]
     return bool(failed) and all(name.startswith("data ") for name in failed)
+
+
+def damage(scenario: str, environment: Environment, since: datetime | None) -> list[Check]:
+    """What is said of each table's data; an incident that has put it back for the same word counts."""
+    if since is None:
+        return []
+    case, at = current_case.get(), moment_before(since).isoformat()
+    put_back = {
+        table: incident
+        for incident, plan in (proven_before(case, scenario, "restore") if case else {}).items()
+        if plan.facts[AT] == at
+        for table in _named(plan, COPY)
+    }
+    tables = [table.name for table in environment.lambda_platform.tables]
+    return [judge_damaged(table, since, put_back.get(table, "")) for table in tables]
 
 
 def _decide(scenario: str, environment: Environment, damaged_since: datetime | None) -> Plan:

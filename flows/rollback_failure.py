@@ -16,16 +16,15 @@ from flows._ladder import Request, Rung
 from flows._offline_rungs import offline_rung, reopen_rung
 from flows._preparation import preparing
 from flows._release_rungs import release_rungs
-from flows._restore_rung import code_is_fine, restore_rung
+from flows._restore_rung import code_is_fine, damage, restore_rung
 from flows._tasks_issue import with_issue
 from rules.errors import NoWayBack, RecoveryRefused
 from rules.health import finding
 from rules.names import ReleaseName
 from rules.offline import judge_open
-from rules.outcomes import Check, Finding, Outcome, Verdict, Verification
+from rules.outcomes import Finding, Outcome, Verdict, Verification
 from rules.plans import Plan
 from rules.promises import PROMISES
-from rules.restore_points import judge_damaged
 from rules.severity import Situation
 from tasks.function_capacity import all_capacity
 
@@ -61,7 +60,8 @@ def recover(
     2. Terraform, with the last known-good release and its own code, other deployments kept out.
     3. If Terraform cannot: the functions' code directly.
     4. If somebody says that data is damaged: restore a copy of every table to just before, back the table up as it
-       is, and put back what differs, with no function taking calls meanwhile. Two people agree first.
+       is, and put back what differs, with no function taking calls meanwhile. Two people agree first. The same word
+       again, after it recovered, asks for nothing: what was written since would be lost.
     5. If nothing helps: take the service offline, where two people agree; the capacity of each function is written
        down, and comes back with «reopen». A person is paged all the same.
     6. Prove it, and watch for ten minutes. An issue and the report list what people have left to do.
@@ -112,7 +112,7 @@ def _detect(environment: Environment, damaged_since: datetime | None) -> Finding
         [
             *closed,
             *assess(environment, PROMISE.severity).health.checks,
-            *_damaged(environment, damaged_since),
+            *damage(SCENARIO, environment, damaged_since),
         ],
         PROMISE.severity,
     )
@@ -121,11 +121,6 @@ def _detect(environment: Environment, damaged_since: datetime | None) -> Finding
     return found.model_copy(
         update={"situation": Situation.DATA_CORRUPT if damaged_since else PROMISE.situation}
     )
-
-
-def _damaged(environment: Environment, since: datetime | None) -> list[Check]:
-    tables = environment.lambda_platform.tables if since else []
-    return [judge_damaged(table.name, since) for table in tables if since]
 
 
 def _release_rungs(
@@ -144,7 +139,7 @@ def _release_rungs(
             return rung.decide(found)
 
         def verify(plan: Plan) -> Verification:
-            return Verification.of([*rung.verify(plan).checks, *_damaged(environment, damaged_since)])
+            return Verification.of([*rung.verify(plan).checks, *damage(SCENARIO, environment, damaged_since)])
 
         return replace(rung, decide=decide, verify=verify)
 

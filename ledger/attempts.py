@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from ledger.cases import Case
 from ledger.models import IncidentRow, PlanRow, StepRow
-from rules.outcomes import Phase
+from rules.outcomes import Ending, Phase
 from rules.plans import Plan
 
 OVER = ("failed", "undoing", "undone")
@@ -51,3 +51,22 @@ def acted_on(case: Case, scenario: str, rung: str) -> list[Plan]:
             .order_by(PlanRow.id.desc())
         )
         return [Plan.model_validate(body) for body in session.scalars(made)]
+
+
+def proven_before(case: Case, scenario: str, rung: str) -> dict[str, Plan]:
+    """The plans of a rung by which other incidents have recovered this environment, by incident, the newest last."""
+    with case.ledger.reading() as session:
+        made = (
+            select(PlanRow.incident_id, PlanRow.body)
+            .join(IncidentRow, IncidentRow.id == PlanRow.incident_id)
+            .where(
+                IncidentRow.environment == case.environment,
+                IncidentRow.scenario == scenario,
+                IncidentRow.ending == Ending.RECOVERED.value,
+                IncidentRow.id != case.incident_id,
+                PlanRow.rung == rung,
+                PlanRow.state == "verified",
+            )
+            .order_by(PlanRow.id)
+        )
+        return {incident: Plan.model_validate(body) for incident, body in session.execute(made)}

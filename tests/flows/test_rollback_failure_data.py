@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,22 @@ def test_items_are_put_back_and_newer_ones_stay(damaged: Production) -> None:
         if "data" in check.name
     ]
     assert mended.seen == str(WHOLE)
+
+
+def test_the_same_word_twice_takes_nothing_away(damaged: Production) -> None:
+    """Started again after it recovered: what was written since stays. That it is damaged since later counts anew."""
+    client, table = damaged.sandbox.client("dynamodb"), damaged.sandbox.place("prod").table
+    asked: dict[str, Any] = {"watch_minutes": 0, "data_damaged_since": since(damaged), "request": PAST}
+    assert recover.fn(damaged.environment, **asked).ending is Ending.RECOVERED
+    client.put_item(TableName=table, Item=item(0, "written after the recovery"))
+    then = texts(damaged)
+
+    again = recover.fn(damaged.environment, **asked)
+
+    assert again.ending is Ending.NOTHING_TO_DO, again.reason
+    assert texts(damaged) == then
+    later = {**asked, "data_damaged_since": since(damaged) + timedelta(seconds=1), "rehearse": True}
+    assert recover.fn(damaged.environment, **later).ending is Ending.REHEARSED
 
 
 def test_no_function_takes_calls_while_items_are_put_back(

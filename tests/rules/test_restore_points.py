@@ -86,5 +86,8 @@ def test_items_are_compared_whole() -> None:
 
 
 def test_somebodys_word_makes_data_damaged() -> None:
-    """Nobody else can see it."""
+    """Nobody else can see it; once it was acted on, the same word again asks for nothing."""
     assert judge_damaged("items", AT).verdict is Verdict.FAIL
+    again = judge_damaged("items", AT, put_back_by="INC-1")
+    assert again.verdict is Verdict.PASS
+    assert "INC-1" in again.reason
