@@ -37,7 +37,8 @@ def _table(told: dict[str, Any]) -> str:
     tail = (
         f"Plans that took no longer than was predicted: {share_told(share)}; 90 to 98 % should. Not practised: "
         f"{'; '.join(claim.claim for claim in claims if not claim.count)}. Not to be had from the ledger: "
-        f"{'; '.join(NOT_MEASURED)}."
+        f"{'; '.join(NOT_MEASURED)}. The alarm is asked for and the flow called directly here: what a webhook and the "
+        "responder add is among the numbers below."
     )
     table = (
         f"| {row['claim']} ({row['source']}) | {row['promised']} | {row['value']} | {row['range']} | {row['count']} | "

@@ -56,7 +56,11 @@ def ledger(own_home: Path) -> Ledger:
         session.add_all([stack, rehearsed])
         session.flush()
         target = f"{OPENED - timedelta(seconds=120):%Y%m%d-%H%M%S}-scheduled-0a1b"
-        body = {"target": target, "destructiveness": Destructiveness.DESTRUCTIVE.value}
+        body = {
+            "target": target,
+            "destructiveness": Destructiveness.DISRUPTIVE.value,
+            "changes": [{"subject": "Redis data", "before": "damaged", "after": "400 keys", "kind": "data"}],
+        }
         session.add(
             PlanRow(
                 incident_id=stack.id,
