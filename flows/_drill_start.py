@@ -11,7 +11,7 @@ from flows import _stack_health, _watching
 from flows._alarm_routes import load_configuration
 from flows._prefect_server import prefect_server
 from flows._release_memory import release_history
-from ledger import drills, incidents, levers
+from ledger import drills, levers
 from ledger.cases import now
 from ledger.database import open_ledger
 from rules.alarms import Alarm, AlarmStatus
@@ -50,7 +50,7 @@ def refuse_hindered(
     """
     ledger = open_ledger()
     with ledger.reading() as session:
-        opened = incidents.listed(session, environment=environment.name, open_only=True, most=1)
+        opened = drills.open_incident(session, environment.name)
         lever, other = levers.pulled(session, environment.name), drills.not_ended(session)
     freeze = frozen_by(environment.freeze_windows, at)
     found = hindrances(
@@ -62,7 +62,7 @@ def refuse_hindered(
             now=at,
             requester=requester,
             approver=approver,
-            open_incident=opened[0].id if opened else "",
+            open_incident=opened,
             other_drill=other,
             freeze=f"it is frozen until {freeze.end:%Y-%m-%d %H:%M} UTC" if freeze else "",
             lever=f"the stop lever ({lever.scope}) was pulled by {lever.stopped_by}" if lever else "",

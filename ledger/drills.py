@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from ledger import leases
 from ledger.drill_rows import DrillRow
 from ledger.holders import Holder, is_dead
-from ledger.incidents import listed as incidents_listed
 from ledger.models import AlarmRow, IncidentRow
 from ledger.past import waited
 from rules.drill_grades import Graded, Incident
@@ -95,10 +94,20 @@ def intend(
     """
     row = session.get_one(DrillRow, drill)
     fence = leases.acquire(session, row.environment, drill, holder, at, seconds)
-    if found := incidents_listed(session, environment=row.environment, open_only=True, most=1):
-        raise LeaseHeld(f"The incident {found[0].id} is open in {row.environment}.", hint="Drill later.")
+    if found := open_incident(session, row.environment):
+        raise LeaseHeld(f"The incident {found} is open in {row.environment}.", hint="Drill later.")
     row.before, row.note, row.intent_at = dict(before), dict(note), at
     return fence
+
+
+def open_incident(session: Session, environment: str) -> str:
+    """An incident that is open there; a rehearsal is none. Empty: none is."""
+    wanted = select(IncidentRow.id).where(
+        IncidentRow.environment == environment,
+        IncidentRow.closed_at.is_(None),
+        IncidentRow.rehearsal.is_(False),
+    )
+    return session.scalars(wanted.limit(1)).first() or ""
 
 
 def injected(session: Session, drill: str, fence: int, at: datetime) -> None:

@@ -44,7 +44,9 @@ class DrillWorld:
         if address:
             httpx.post(f"{address}/moto-api/reset")
         service, place = Service.deployed(), environment(alarm_prefix=None)
-        place = Environment.model_validate({**place.model_dump(), "name": NAME, "drills": POLICY})
+        account = place.aws.model_copy(update={"endpoint_url": address or None})
+        told = {**place.model_dump(), "name": NAME, "drills": POLICY, "account": account.model_dump()}
+        place = Environment.model_validate(told)
         for release, verdict in (("bad", Verdict.FAIL), ("good", Verdict.PASS)):
             code = {
                 PLAIN: service.hash_of("ingestion", release),
