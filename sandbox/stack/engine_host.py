@@ -20,7 +20,7 @@ from sandbox import processes
 MNT_DETACH = 2
 STOP_SECONDS = 15.0
 _NETWORK = re.compile(rb"docker/network/v1\.0/network/([0-9a-f]{12})")
-POOL = {"base": "10.96.0.0/12", "size": 28}
+POOL = {"base": "10.96.0.0/12", "size": 26}
 """Where its networks lie. The engine's own pools have room for some thirty, and an engine that is killed leaves its
 networks' bridges behind: then no engine of this machine could make another one."""
 
