@@ -95,12 +95,19 @@ class Case:
         with self.writing(f"{kind}") as session:
             self.append(session, kind, text, data)
 
-    def append(self, session: Session, kind: str, text: str, data: dict[str, Any] | None = None) -> None:
-        """The same within a transaction of the caller's."""
+    def append(
+        self,
+        session: Session,
+        kind: str,
+        text: str,
+        data: dict[str, Any] | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """The same within a transaction of the caller's, at another moment than now if one is given."""
         timeline.append(
             session,
             self.incident_id,
-            at=now(),
+            at=at or now(),
             phase=self.phase,
             kind=kind,
             text=text,

@@ -16,6 +16,7 @@ from ledger.cases import Case, now
 from ledger.database import Ledger
 from ledger.holders import Holder
 from ledger.models import IncidentRow, LeaseRow, StepRow, TimelineRow
+from ledger.seals import SEAL, seal_of
 from rules.errors import AlreadyHandled
 from rules.outcomes import Ending, Finding, Phase
 from rules.redaction import redact
@@ -162,7 +163,9 @@ def decide_ending(case: Case, ending: Ending, reason: str, hint: str) -> None:
         if row.ending is not None:
             return
         row.ending, row.ending_reason, row.ending_hint = ending.value, redact(reason), redact(hint)
-        case.append(session, "ending", f"{ending.value}: {reason}", {"hint": hint} if hint else None)
+        at = now()
+        told = {SEAL: seal_of(session, case.incident_id, at), **({"hint": hint} if hint else {})}
+        case.append(session, "ending", f"{ending.value}: {reason}", told, at=at)
 
 
 def ending_of(case: Case) -> tuple[Ending, str, str] | None:

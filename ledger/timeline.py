@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from ledger.models import IncidentRow, TimelineRow
+from ledger.seals import SEAL, seal_of
 from ledger.storable import storable, storable_text
 from ledger.tables import table_of
 from rules.outcomes import Phase
@@ -75,10 +76,15 @@ def entries(session: Session, incident_id: str, after: int = 0) -> list[Timeline
 
 
 def broken_at(session: Session, incident_id: str) -> int | None:
-    """The number of the first entry that is missing or does not fit its chain, or None when it is whole."""
+    """The number of the first entry that is missing or does not fit its chain, or None when it is whole.
+
+    The ending fits when plans, approvals and steps are as they were then.
+    """
     previous, rows = GENESIS, entries(session, incident_id)
     for number, row in enumerate(rows, start=1):
         if row.number != number or row.previous != previous or row.hash != entry_hash(row):
+            return number
+        if SEAL in row.data and row.data[SEAL] != seal_of(session, incident_id, row.at):
             return number
         previous = row.hash
     head = session.scalars(select(IncidentRow.head).where(IncidentRow.id == incident_id)).one_or_none()
