@@ -61,6 +61,7 @@ def _decide(scenario: str, environment: Environment, *, asked: bool) -> Plan:
         environment=environment.name,
         rung="recreate",
         title=f"Destroy {len(planned.changes)} resources of {environment.name} and make them anew from {release}",
+        target=release,
         changes=(
             *held,
             *as_changes(planned.changes),

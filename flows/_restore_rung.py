@@ -67,8 +67,8 @@ def damage(scenario: str, environment: Environment, since: datetime | None) -> l
     case, at = current_case.get(), moment_before(since).isoformat()
     put_back = {
         table: incident
-        for incident, plan in (proven_before(case, scenario, "restore") if case else {}).items()
-        if plan.facts[AT] == at
+        for incident, plan in (proven_before(case, scenario) if case else {}).items()
+        if plan.facts.get(AT) == at
         for table in _named(plan, COPY)
     }
     tables = [table.name for table in environment.lambda_platform.tables]

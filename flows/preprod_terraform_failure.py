@@ -8,6 +8,7 @@ from functools import partial
 from prefect import flow
 
 from blocks.environment import Environment
+from flows._given_up import given_up, giving_up
 from flows._incident import handle
 from flows._ladder import Request, Rung
 from flows._push_rung import look_at_state, push_rung
@@ -92,8 +93,13 @@ def recover(
                 verify=partial(_verify, environment),
             ),
             revert_rung(SCENARIO, environment, code_of),
-            *release_rungs(SCENARIO, environment, None, freeze=True),
-            recreate_rung(SCENARIO, environment, asked=recreate),
+            *(
+                giving_up(code_of, rung)
+                for rung in [
+                    *release_rungs(SCENARIO, environment, None, freeze=True),
+                    recreate_rung(SCENARIO, environment, asked=recreate),
+                ]
+            ),
         ],
         budget_seconds=PROMISE.seconds,
         parameters={
@@ -122,7 +128,10 @@ def _detect(environment: Environment, release: str | None, state_file: str | Non
     if checks[-1].verdict is Verdict.PASS:
         checks.append(look_at_state(environment, name, commit, state_file))
     if checks[-1].verdict is Verdict.PASS:
-        checks.append(_terraform(environment, name, commit))
+        found = _terraform(environment, name, commit)
+        if found.verdict is Verdict.FAIL:
+            found = given_up(SCENARIO, commit, partial(_terraform, environment)) or found
+        checks.append(found)
     worst = next((check for check in checks if check.verdict is not Verdict.PASS), checks[-1])
     return Finding(
         health=Verification.of(checks), severity=PROMISE.severity, summary=f"{worst.name}: {worst.reason}"

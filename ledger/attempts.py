@@ -53,8 +53,8 @@ def acted_on(case: Case, scenario: str, rung: str) -> list[Plan]:
         return [Plan.model_validate(body) for body in session.scalars(made)]
 
 
-def proven_before(case: Case, scenario: str, rung: str) -> dict[str, Plan]:
-    """The plans of a rung by which other incidents have recovered this environment, by incident, the newest last."""
+def proven_before(case: Case, scenario: str) -> dict[str, Plan]:
+    """The plans by which other incidents of a scenario have recovered this environment, the newest incident last."""
     with case.ledger.reading() as session:
         made = (
             select(PlanRow.incident_id, PlanRow.body)
@@ -64,7 +64,6 @@ def proven_before(case: Case, scenario: str, rung: str) -> dict[str, Plan]:
                 IncidentRow.scenario == scenario,
                 IncidentRow.ending == Ending.RECOVERED.value,
                 IncidentRow.id != case.incident_id,
-                PlanRow.rung == rung,
                 PlanRow.state == "verified",
             )
             .order_by(PlanRow.id)

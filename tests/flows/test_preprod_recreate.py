@@ -28,7 +28,7 @@ def break_beyond_repair(sandbox: Sandbox) -> None:
 
 
 def test_where_nothing_gentler_helps_it_is_made_anew(preprod: Preprod) -> None:
-    """All but the secret is destroyed and made from the last proven release; what held data was listed."""
+    """All but the secret is destroyed and made from the last proven release, once; what held data was listed."""
     sandbox = preprod.sandbox
     break_beyond_repair(sandbox)
     before = reading.read(sandbox.home, "preprod")
@@ -46,6 +46,16 @@ def test_where_nothing_gentler_helps_it_is_made_anew(preprod: Preprod) -> None:
     assert (after.items, after.lock) == (0, "")
     assert after.secret_version == before.secret_version
     assert preprod.clean()
+    made = sandbox.client("dynamodb").describe_table(TableName=sandbox.place("preprod").table)["Table"]
+
+    again = recover.fn(
+        preprod.environment, recreate=True, request=PAST
+    )  # as Prefect does after a death at the end
+
+    assert again.ending is Ending.NOTHING_TO_DO, again.reason
+    assert outcome.incident in again.reason
+    now = sandbox.client("dynamodb").describe_table(TableName=sandbox.place("preprod").table)["Table"]
+    assert now["CreationDateTime"] == made["CreationDateTime"]
 
 
 def test_nobody_asked_for_it_is_not_done(preprod: Preprod) -> None:
