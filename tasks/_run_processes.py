@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def _seen(process: psutil.Process, kit: Kit) -> Seen | None:
         with process.oneshot():
             status = process.status()
             parent, started = process.ppid(), process.create_time()
-            command = " ".join(process.cmdline())[:200]
+            command = " ".join(process.cmdline())[:200] or process.name()
     except psutil.NoSuchProcess:
         return None
     except psutil.AccessDenied:
@@ -72,7 +73,7 @@ def _seen(process: psutil.Process, kit: Kit) -> Seen | None:
         session,
         run_id,
         status == psutil.STATUS_ZOMBIE,
-        command or process.name(),
+        command,
     )
 
 
@@ -143,8 +144,16 @@ def sample(tree: Iterable[Seen], folder: Path) -> Sample:
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             usage[seen.pid, seen.started] = Usage(times.user + times.system, _io(process))
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return Sample(time.monotonic(), usage, sum(path.stat().st_size for path in files))
+    return Sample(time.monotonic(), usage, sum(_size(path) for path in folder.rglob("*")))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for everything else, and for what the run has just removed."""
+    try:
+        seen = path.lstat()
+    except OSError:
+        return 0
+    return seen.st_size if stat.S_ISREG(seen.st_mode) else 0
 
 
 def _io(process: psutil.Process) -> int:
