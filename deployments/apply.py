@@ -19,6 +19,7 @@ from rules.errors import BackstopError, RecoveryRefused
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import DeploymentFilter
     from prefect.client.schemas.responses import DeploymentResponse
 
 _COMPARED = (
@@ -73,6 +74,7 @@ def apply_deployments(
 ) -> list[Applied]:
     """Make the deployments that carry the tag `ours` be exactly `wanted` (by `flow/deployment`)."""
     found = _found(client, ours)
+    taken = _taken(client, [name for name in wanted if name not in found])
     done = []
     for full_name, spec in wanted.items():
         there = found.pop(full_name, None)
@@ -86,7 +88,7 @@ def apply_deployments(
             done.append(Applied(kind=Kind.UNCHANGED, what=f"deployment {full_name}"))
             continue
         if not rehearse:
-            _write(client, full_name, spec, anew=there is None)
+            _write(client, full_name, spec, anew=there is None and full_name not in taken)
     for full_name, there in found.items():
         done.append(Applied(kind=Kind.REMOVED, what=f"deployment {full_name}"))
         if not rehearse:
@@ -130,11 +132,27 @@ def _wanted(file: Path, work_pool: str | None) -> dict[str, dict[str, Any]]:
 
 def _found(client: SyncPrefectClient, ours: str) -> dict[str, DeploymentResponse]:
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+
+    return _by_full_name(client, DeploymentFilter(tags=DeploymentFilterTags(all_=[ours])))
+
+
+def _taken(client: SyncPrefectClient, names: Sequence[str]) -> set[str]:
+    """Which of these full names a deployment that is not ours has: it gives its name, and what it has is replaced."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    short = [name.partition("/")[2] for name in names]
+    return (
+        {*_by_full_name(client, DeploymentFilter(name=DeploymentFilterName(any_=short)))} if names else set()
+    )
+
+
+def _by_full_name(client: SyncPrefectClient, which: DeploymentFilter) -> dict[str, DeploymentResponse]:
     from prefect.client.schemas.sorting import DeploymentSort
 
-    of_ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[ours]))
-    found = client.read_deployments(deployment_filter=of_ours, sort=DeploymentSort.NAME_ASC, limit=200)
-    flows = {one.id: one.name for one in client.read_flows(deployment_filter=of_ours, limit=200)}
+    found = client.read_deployments(deployment_filter=which, sort=DeploymentSort.NAME_ASC, limit=200)
+    flows = (
+        {one.id: one.name for one in client.read_flows(deployment_filter=which, limit=200)} if found else {}
+    )
     return {f"{flows[one.flow_id]}/{one.name}": one for one in found}
 
 

@@ -96,6 +96,22 @@ def test_a_deployment_comes_back_from_a_work_pool(
     assert _kinds(apply_deployments(client, {}, ours=tag)) == [Kind.REMOVED]
 
 
+def test_a_name_that_another_deployment_has_is_taken_whole(
+    client: SyncPrefectClient, tmp_path: Path, tag: str
+) -> None:
+    """What somebody put into a work pool under our name is in none afterwards: no responder would run it there."""
+    pool = client.create_work_pool(WorkPoolCreate(name=f"{tag}-2", type="process")).name
+    one = _wanted(tmp_path, tag, "taken")
+    theirs = {name: spec | {"work_pool_name": pool, "tags": [f"{tag}-2"]} for name, spec in one.items()}
+    apply_deployments(client, theirs, ours=f"{tag}-2")
+
+    apply_deployments(client, one, ours=tag)
+
+    assert client.read_deployment_by_name("sample-note/taken").work_pool_name is None
+    assert _kinds(apply_deployments(client, one, ours=tag)) == [Kind.UNCHANGED]
+    assert _kinds(apply_deployments(client, {}, ours=tag)) == [Kind.REMOVED]
+
+
 def test_a_run_that_waits_survives_an_update_of_its_deployment(
     client: SyncPrefectClient, tmp_path: Path, tag: str
 ) -> None:

@@ -31,15 +31,19 @@ def open_form(page: Page, deployment: str, shows: str = "Rehearse") -> None:
     found.click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
-    expect(page.get_by_text(shows, exact=True).first).to_be_visible()
+    expect(page.get_by_text(_titled(shows)).first).to_be_visible()
     page.wait_for_load_state("networkidle")
 
 
 def field(page: Page, title: str) -> Locator:
     """The form's field under a title."""
     label = page.locator(".schema-form-property__label")
-    titled = label.get_by_text(re.compile(rf"^{re.escape(title)}( \(Optional\))?$"))
+    titled = label.get_by_text(_titled(title))
     return page.locator(".schema-form-property").filter(has=titled).last
+
+
+def _titled(title: str) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(title)}( \(Optional\))?$")
 
 
 def choose_environment(page: Page, name: str) -> None:
