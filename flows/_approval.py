@@ -17,7 +17,7 @@ from prefect.utilities.engine import propose_state_sync
 from pydantic import Field, ValidationError
 
 from blocks.settings import settings
-from flows._prediction import expected
+from flows._prediction import paragraph
 from ledger import approvals
 from ledger.cases import Case, now
 from rules.approvals import Answer, Decision, Requirement, Standing, stands
@@ -169,9 +169,8 @@ class _Form:
 def _told(plan: Plan, requirement: Requirement) -> str:
     rows = "\n".join(f"| {c.subject} | `{c.before}` | `{c.after}` |" for c in plan.changes)
     reasons = "\n".join(f"- {reason}" for reason in plan.reasons)
-    takes = f"How long it takes: {expected(plan.prediction)}.\n\n" if plan.prediction else ""
     text = (
-        f"## {plan.title}\n\nNeeds {requirement.policy.value}: {requirement.reason}.\n\n{takes}"
+        f"## {plan.title}\n\nNeeds {requirement.policy.value}: {requirement.reason}.\n\n{paragraph(plan.prediction)}"
         f"| what | before | after |\n|---|---|---|\n{rows}\n\n{reasons}\n\nPlan `{plan.digest[:12]}`"
     )
     return redact(text)

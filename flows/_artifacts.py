@@ -18,7 +18,7 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from flows import _report, _timeline_picture
-from flows._prediction import expected
+from flows._prediction import paragraph
 from flows._prefect_server import prefect_server
 from flows._wording import headline, short_seconds
 from ledger.stories import Story, read_story
@@ -72,7 +72,7 @@ class Showcase:
         """Show a plan: what, before, after, and why."""
         rows = [{"what": c.subject, "before": c.before, "after": c.after} for c in plan.changes]
         reasons = "\n".join(f"- {reason}" for reason in plan.reasons)
-        takes = f"How long it takes: {expected(plan.prediction)}.\n\n" if plan.prediction else ""
+        takes = paragraph(plan.prediction)
         told = f"### {plan.title}\n\n{reasons}\n\n{takes}Plan `{plan.digest[:12]}`, rung «{plan.rung}»"
         self._create(f"plan-{plan.rung}", "table", json.dumps(redact(rows)), told)
 

@@ -65,7 +65,7 @@ def refuse_hindered(
             open_incident=opened,
             other_drill=other,
             freeze=f"it is frozen until {freeze.end:%Y-%m-%d %H:%M} UTC" if freeze else "",
-            lever=f"the stop lever ({lever.scope}) was pulled by {lever.stopped_by}" if lever else "",
+            lever=f"the {lever.told}" if lever else "",
             firing=_firing(environment),
             nobody_comes=_nobody_comes(environment, drill),
         ),

@@ -40,7 +40,7 @@ def look(drill: str) -> tuple[Incident | None, str]:
     stopped = stop_reason(
         now=now(),
         gives_up_at=row.gives_up_at,
-        lever=f"the stop lever ({lever.scope}) was pulled by {lever.stopped_by}" if lever else "",
+        lever=f"the {lever.told}" if lever else "",
         other_incidents=tuple(others),
         other_alarms=tuple(alarms),
     )

@@ -41,9 +41,7 @@ def refuse_if_stopped(case: Case) -> None:
         lever = levers.pulled(session, case.environment)
     if lever:
         raise RecoveryRefused(
-            f"The stop lever ({lever.scope}) was pulled by {lever.stopped_by} "
-            f"at {lever.stopped_at:%H:%M} UTC: "
-            f"{lever.reason or 'no reason given'}.",
+            f"The {lever.told} at {lever.stopped_at:%H:%M} UTC: {lever.reason or 'no reason given'}.",
             hint="`backstop stop-lever off` lets flows act again.",
         )
 

@@ -23,6 +23,11 @@ def expected(prediction: Prediction | None) -> str:
     )
 
 
+def paragraph(prediction: Prediction | None) -> str:
+    """The same as a paragraph of Markdown, for where a plan is shown; empty where nobody predicted anything."""
+    return f"How long it takes: {expected(prediction)}.\n\n" if prediction else ""
+
+
 def so_far(story: Story, at: datetime) -> str:
     """How an open incident stands against its prediction at a moment; empty where there is nothing to compare."""
     chapter = story.chapters[-1] if story.chapters else None

@@ -133,9 +133,8 @@ def _engine(environment: Environment) -> Seen:
 def _backup(environment: Environment) -> Seen:
     known = candidates(read_backups(environment), proofs(environment))
     seen = readiness.judge_backups(known, environment.docker_stack.rpo_seconds, now())
-    if (
-        seen.state is State.READY
-    ):  # it was proven once: whether it still is what it was, only reading it tells
+    if seen.state is State.READY:
+        # It was proven once: whether it still is what it was, only reading it tells.
         prove_readable(environment, next(each.backup for each in known if each.proof is Proof.PROVEN))
     return seen
 

@@ -208,8 +208,7 @@ class Case:
         lever = levers.pulled(session, self.environment)
         if lever:
             raise StepFailed(
-                f"The stop lever ({lever.scope}) was pulled by {lever.stopped_by}: "
-                f"{lever.reason or 'no reason given'}.",
+                f"The {lever.told}: {lever.reason or 'no reason given'}.",
                 hint="`backstop stop-lever off` lets flows act again.",
             )
 

@@ -5,7 +5,6 @@ Every step is written before and after it is taken: whoever finds a drill withou
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from ledger import leases
 from ledger.drill_rows import DrillRow
 from ledger.holders import Holder, is_dead
+from ledger.incidents import new_id
 from ledger.models import AlarmRow, IncidentRow
 from ledger.past import waited
 from rules.drill_grades import Graded, Incident
@@ -54,8 +54,7 @@ def open_drill(session: Session, opening: Opening, holder: Holder, at: datetime)
         raise RecoveryRefused(
             f"The drill {other} has not ended.", hint="Wait for it; `backstop drill` lists drills."
         )
-    letters = "abcdefghjkmnpqrstuvwxyz23456789"
-    number = f"drl-{at:%Y%m%d-%H%M}-" + "".join(secrets.choice(letters) for _ in range(6))
+    number = new_id(at, "drl")
     session.add(
         DrillRow(
             id=number,

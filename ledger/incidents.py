@@ -41,10 +41,10 @@ class Opening:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-def new_id(at: datetime) -> str:
-    """An incident id that sorts by time and can be read out on the phone, e.g. `inc-20260131-0312-k7qd2m`."""
+def new_id(at: datetime, kind: str = "inc") -> str:
+    """An id that sorts by time and can be read out on the phone, e.g. `inc-20260131-0312-k7qd2m`."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"
-    return f"inc-{at:%Y%m%d-%H%M}-" + "".join(secrets.choice(letters) for _ in range(6))
+    return f"{kind}-{at:%Y%m%d-%H%M}-" + "".join(secrets.choice(letters) for _ in range(6))
 
 
 def open_case(ledger: Ledger, opening: Opening, holder: Holder, lease_seconds: float) -> Case:

@@ -26,6 +26,11 @@ class Lever(NamedTuple):
     stopped_by: str
     reason: str
 
+    @property
+    def told(self) -> str:
+        """What it is and who pulled it: `stop lever (all) was pulled by Ada`."""
+        return f"stop lever ({self.scope}) was pulled by {self.stopped_by}"
+
 
 def pull(session: Session, scope: str, by: str, reason: str, at: datetime) -> None:
     """Stop all acting in a scope: an environment's name, or `all`."""
