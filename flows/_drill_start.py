@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from blocks.environment import Environment
 from blocks.platforms import LambdaPlatform
 from blocks.settings import settings
+from blocks.test_kit import KitPlatform
 from flows import _stack_health, _watching
 from flows._alarm_routes import load_configuration
+from flows._kit_health import kit_health
 from flows._prefect_server import prefect_server
 from flows._release_memory import release_history
 from ledger import drills, levers
@@ -119,6 +121,7 @@ def wish_for(environment: Environment, drill: AllowedDrill, number: str) -> Wish
         alarm=drill.alarm,
         releases=tuple(dict.fromkeys(each.release for each in reversed(history))),
         broken=known_broken(history),
+        queue=drill.queue,
     )
 
 
@@ -127,6 +130,8 @@ def steady(environment: Environment, scenario: str) -> Verification:
     severity = PROMISES[scenario].severity
     if isinstance(environment.platform, LambdaPlatform):
         return _watching.detect(environment, severity).health
+    if isinstance(environment.platform, KitPlatform):
+        return kit_health(environment)
     return _stack_health.detect(environment, severity).health
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from rules.errors import RecoveryRefused
-from rules.names import AlarmName
+from rules.names import AlarmName, QueueUrl
 from rules.promises import PROMISES
 from rules.triggers import ScenarioName
 from rules.values import Frozen
@@ -31,6 +31,7 @@ class FaultName(StrEnum):
     HELD_LOCK = "held-lock"
     KILLED_GATEWAY = "killed-gateway"
     CORRUPTED_REDIS = "corrupted-redis"
+    WRONG_QUEUE = "wrong-queue"
     ALARM_ONLY = "alarm-only"
 
 
@@ -42,6 +43,8 @@ class FaultKind(Frozen):
     """The kind of platform it can be brought about on; empty: any in an AWS account."""
     own_alarm: bool
     """Whether the service's own alarms notice it; else the drill has to set one."""
+    aims_at: Literal["", "queue"] = ""
+    """What an allowed drill has to name beside the fault, so that nothing is hit that nobody chose."""
 
 
 FAULT_KINDS: dict[FaultName, FaultKind] = {
@@ -52,6 +55,9 @@ FAULT_KINDS: dict[FaultName, FaultKind] = {
     ),
     FaultName.CORRUPTED_REDIS: FaultKind(
         scenario="redis-corruption", platform="docker_stack", own_alarm=True
+    ),
+    FaultName.WRONG_QUEUE: FaultKind(
+        scenario="wrong-queue-publish", platform="test_kit", own_alarm=False, aims_at="queue"
     ),
     FaultName.ALARM_ONLY: FaultKind(scenario="", platform="", own_alarm=False),
 }
@@ -92,6 +98,9 @@ class AllowedDrill(Frozen):
         default="",
         description="The CloudWatch alarm that the drill sets, where none notices the fault by itself.",
     )
+    queue: QueueUrl | Literal[""] = Field(
+        default="", description="Of `wrong-queue`: the queue, not the tests' own, that messages are sent to."
+    )
     emergency: bool = Field(
         default=False,
         description="One of the emergency paths, drilled every quarter and apart from the others.",
@@ -108,6 +117,13 @@ class AllowedDrill(Frozen):
             raise ValueError(f"the fault `{self.fault.value}` needs a `scenario`: what its alarm starts")
         if self.drills not in PROMISES:
             raise ValueError(f"there is no scenario `{self.drills}`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_aim(self) -> AllowedDrill:
+        if bool(self.queue) is not (FAULT_KINDS[self.fault].aims_at == "queue"):
+            told = "has no" if self.queue else "needs a"
+            raise ValueError(f"the fault `{self.fault.value}` {told} `queue`")
         return self
 
     @property

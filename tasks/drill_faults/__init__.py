@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from blocks.docker_stack import DockerStackPlatform
 from blocks.environment import Environment
 from blocks.platforms import LambdaPlatform
 from rules.drills import AllowedDrill, FaultName
 from rules.health import short
 from rules.stacks import StackLook
+from rules.stray_messages import QueueState
 from tasks.containers import look_at_stack
 from tasks.drill_faults.broken_release import BROKEN_RELEASE
 from tasks.drill_faults.corrupted_redis import CORRUPTED_REDIS
@@ -15,12 +18,17 @@ from tasks.drill_faults.held_lock import HELD_LOCK
 from tasks.drill_faults.killed_gateway import KILLED_GATEWAY
 from tasks.drill_faults.kind import DrillFault, Note, Wish
 from tasks.drill_faults.set_alarm import ALARM, ALARM_ONLY, prepare_alarm, set_alarm, unset_alarm
+from tasks.drill_faults.wrong_queue import WRONG_QUEUE
+from tasks.kinds import in_parallel
+from tasks.kit_settings import kit_settings
 from tasks.lambdas import all_live_code
+from tasks.queues import queue_state
 
 __all__ = ["Note", "Wish", "inject_fault", "prepare_fault", "undo_fault", "world_of"]
 
 _FAULTS: dict[FaultName, DrillFault] = {
-    fault.name: fault for fault in (BROKEN_RELEASE, HELD_LOCK, KILLED_GATEWAY, CORRUPTED_REDIS, ALARM_ONLY)
+    fault.name: fault
+    for fault in (BROKEN_RELEASE, HELD_LOCK, KILLED_GATEWAY, CORRUPTED_REDIS, WRONG_QUEUE, ALARM_ONLY)
 }
 
 
@@ -51,10 +59,20 @@ def undo_fault(environment: Environment, fault: str, note: Note) -> tuple[str, s
 
 
 def world_of(environment: Environment) -> dict[str, str]:
-    """What must be after the drill as it was before: the code callers get, or what each service runs."""
+    """What must be after the drill as it was before: the code callers get, what each service runs, or each queue."""
     if isinstance(environment.platform, LambdaPlatform):
         return {f"code of {code.function}": short(code.sha256) for code in all_live_code(environment)}
     if isinstance(environment.platform, DockerStackPlatform):
         look: StackLook = look_at_stack(environment)
         return {f"service {each.service}": f"{each.image[:19]} {each.state}" for each in look.containers}
-    return {}
+    variable, urls = environment.test_kit.variables.queue_url, [q.url for q in environment.test_kit.queues]
+    queues: list[QueueState] = in_parallel([partial(queue_state, environment, url) for url in urls])
+    return {
+        f"setting {variable}": kit_settings(environment).get(variable, ""),
+        **{f"queue {each.name}": _told(each) for each in queues},
+    }
+
+
+def _told(queue: QueueState) -> str:
+    dead = f", {queue.max_receives} receives, then {queue.dead_letters}" if queue.max_receives else ""
+    return f"there{dead}" if queue.exists else "not there"

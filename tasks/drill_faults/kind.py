@@ -25,6 +25,8 @@ class Wish:
     releases: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     """Those that were proven to be bad."""
+    queue: str = ""
+    """What the environment's file lets be hit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,28 +124,39 @@ class DrillWorld:
     @contextmanager
     def when_broken(self, then: Callable[[], object]) -> Iterator[None]:
         """Do something once the drill's fault is there: what an alarm does, or anything else."""
-        over = threading.Event()
-        failed: list[BaseException] = []
-
-        def watch() -> None:
-            while not over.wait(0.02):
-                rows = self.rows()
-                if rows and rows[0].injected_at:
-                    try:
-                        then()
-                    except BaseException as error:  # noqa: BLE001 - raised in the test
-                        failed.append(error)
-                    return
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
+        with when_broken(self.ledger, then):
             yield
-        finally:
-            over.set()
-            thread.join(timeout=20)
-        if failed:
-            raise failed[0]
+
+
+@contextmanager
+def when_broken(ledger: Ledger, then: Callable[[], object]) -> Iterator[None]:
+    """Do something once the fault of the newest drill is there; what it raises is raised at the end."""
+    over = threading.Event()
+    failed: list[BaseException] = []
+
+    def broken() -> bool:
+        with ledger.reading() as session:
+            rows = drills.listed(session, most=1)
+        return bool(rows and rows[0].injected_at)
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            if broken():
+                try:
+                    then()
+                except BaseException as error:  # noqa: BLE001 - raised in the test
+                    failed.append(error)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=20)
+    if failed:
+        raise failed[0]
 
 
 def time_is_over(world: DrillWorld) -> None:

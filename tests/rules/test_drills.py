@@ -23,6 +23,7 @@ from rules.track_records import Past, deliveries, false_starts, records
 
 NOW = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 """A Wednesday, 11:30 in Paris."""
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/billing"
 RELEASE = AllowedDrill(fault=FaultName.BROKEN_RELEASE)
 LOCK = AllowedDrill(fault=FaultName.HELD_LOCK, alarm="state-locked")
 URGENT = AllowedDrill(fault=FaultName.ALARM_ONLY, scenario="rollback-failure", alarm="x", emergency=True)
@@ -83,6 +84,10 @@ def test_what_is_not_allowed_is_refused_and_what_is_is_named() -> None:
         {"allowed": [{"fault": "alarm-only", "alarm": "x", "scenario": "no-such"}]},
         {"allowed": [{"fault": "broken-release"}, {"fault": "broken-release"}]},
         {"allowed": [{"fault": "rm-rf"}]},
+        {"allowed": [{"fault": "wrong-queue", "alarm": "strays"}]},
+        {"allowed": [{"fault": "wrong-queue", "alarm": "strays", "queue": "billing"}]},
+        {"allowed": [{"fault": "wrong-queue", "queue": QUEUE}]},
+        {"allowed": [{"fault": "broken-release", "queue": QUEUE}]},
         {"timezone": "Mars/Olympus"},
         {"window": {"start": "10:00", "end": "10:00"}},
         {"window": {"start": "10:00", "end": "11:00", "weekdays": []}},
