@@ -5,7 +5,6 @@ python -m sandbox.aws HOME
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -19,10 +18,11 @@ def application(home: Home) -> WSGIApplication:
     os.environ.setdefault("MOTO_DOCKER_NETWORK_MODE", "none")
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from sandbox import aws_alarms, aws_functions, aws_keys, aws_queues, aws_tables, aws_trail
+    from sandbox import aws_alarms, aws_answers, aws_functions, aws_keys, aws_queues, aws_tables, aws_trail
     from sandbox.aws_front import Front
 
     aws_alarms.install()
+    aws_answers.install()
     aws_functions.install(home.addresses())
     aws_keys.install()
     aws_queues.install()
@@ -33,22 +33,12 @@ def application(home: Home) -> WSGIApplication:
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop."""
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
-    from werkzeug.serving import make_server
-
+    from sandbox.aws_server import server_of
     from sandbox.processes import live_and_die_with_parent
 
     home = Home(Path(arguments[0]))
     live_and_die_with_parent()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server(
-        "127.0.0.1",
-        home.addresses().aws,
-        application(home),
-        threaded=True,
-        request_handler=MotoRequestHandler,
-    )
-    server.serve_forever()
+    server_of(application(home), home.addresses().aws).start()
     return 0
 
 

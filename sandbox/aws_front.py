@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from sandbox import aws_queues, aws_trail, aws_wire, moments
+from sandbox import aws_queues, aws_server, aws_trail, aws_wire, moments
 from sandbox.aws_functions import CODE_PATH, code_at
 from sandbox.organs import ORGAN
 from sandbox.places import ENVIRONMENTS
@@ -123,7 +123,7 @@ class Front:
         if rule.kind == "lose-reply":
             for _ in self._pass(environ, lambda *_: _swallow):
                 pass
-        return _hang_up(environ)
+        return aws_server.hang_up(environ)
 
     def _rule_for(self, call: str, agent: str) -> Rule | None:
         found: list[Rule] = []
@@ -195,11 +195,3 @@ def _code(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 
 def _swallow(_: bytes) -> None:
     """Stand in for WSGI's write()."""
-
-
-def _hang_up(environ: WSGIEnvironment) -> Iterable[bytes]:
-    """Close the caller's connection without a byte of answer."""
-    import socket
-
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionError("hung up on purpose")

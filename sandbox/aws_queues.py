@@ -2,7 +2,7 @@
 
 moto looks at every message for every call (10,000 cannot be swept), lets two callers delete the same message twice,
 deletes by a receipt handle that is out of date, forgets a deduplication id once its message is gone, numbers a FIFO
-queue's messages at random, and does not give them group by group.
+queue's messages at random, and does not give them group by group. It draws each letter of a receipt handle by itself.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,19 +23,22 @@ PEEK_PATH = "/sandbox-queues/"
 REMEMBERED_SECONDS = 300
 """So long AWS knows a deduplication id."""
 
+_HANDLE_BYTES = 92
+
 
 def install() -> None:
     """Correct moto in this process."""
     from moto.sqs import models
 
-    queue: Any = models.Queue
-    backend: Any = models.SQSBackend
+    names: Any = models
+    queue, backend = names.Queue, names.SQSBackend
     queue._messages = property(_get_shelf, _set_shelf)  # noqa: SLF001 - moto offers no hook
     queue.attributes = property(_Attributes)
     queue.add_message = _add_message
     queue.delete_message = _delete_message
     backend.receive_message = _receive_message
     backend.change_message_visibility = _change_message_visibility
+    names.generate_receipt_handle = _new_handle
 
 
 def peek(path: str, start_response: StartResponse) -> Iterable[bytes]:
@@ -168,8 +172,11 @@ def _delete_message(self: Any, receipt_handle: str) -> None:
         if message is None:
             raise ReceiptHandleIsInvalid
         if message.receipt_handle == receipt_handle:
-            self.pending_messages.discard(message)
             self._messages.remove(message)
+
+
+def _new_handle() -> str:
+    return secrets.token_hex(_HANDLE_BYTES)
 
 
 def _receive_message(
@@ -201,7 +208,6 @@ def _take(queue: Any, count: int, visibility_timeout: int) -> list[Any]:
     taken: list[Any] = []
     dead: list[Any] = []
     most = queue.redrive_policy["maxReceiveCount"] if queue.dead_letter_queue and queue.redrive_policy else 0
-    queue._pending_messages = {m for m in queue.pending_messages if not _is_visible(m, now)}  # noqa: SLF001 - no hook
     for message in _in_turn(queue, (m for m in shelf.by_id.values() if _is_visible(m, now))):
         if len(taken) >= count:
             break
@@ -210,7 +216,6 @@ def _take(queue: Any, count: int, visibility_timeout: int) -> list[Any]:
             continue
         message.mark_received(visibility_timeout=visibility_timeout)
         shelf.by_handle[message.receipt_handle] = message
-        queue.pending_messages.add(message)
         taken.append(message)
     for message in dead:
         shelf.remove(message)
@@ -222,7 +227,8 @@ def _in_turn(queue: Any, visible: Iterable[Any]) -> Iterable[Any]:
     """A FIFO queue gives as many of one group as there are, then of the next; none of a group that is in flight."""
     if not queue.fifo_queue:
         return visible
-    busy = {message.group_id for message in queue.pending_messages}
+    now = time.time() * 1000
+    busy = {message.group_id for message in queue._messages if now < message.visible_at}  # noqa: SLF001 - our own shelf
     groups: dict[str, list[Any]] = {}
     for message in visible:
         if message.group_id not in busy:
@@ -245,7 +251,6 @@ def _change_message_visibility(
             raise ReceiptHandleIsInvalid
         message.visible_at = time.time() * 1000 + int(visibility_timeout) * 1000
         if not int(visibility_timeout):
-            queue.pending_messages.discard(message)
             queue._messages_lock.notify_all()  # noqa: SLF001 - as above
 
 

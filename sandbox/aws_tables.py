@@ -20,7 +20,6 @@ def install() -> None:
     _restore_to_the_moment(responses)
     _take_a_while(table)
     _sort_by_plain_keys(table)
-    _tell_plain_values()
 
 
 def _remember(models: Any, table: Any) -> None:
@@ -142,19 +141,3 @@ def _sort_by_plain_keys(table: Any) -> None:
         return sorted(items, key=plain_key)
 
     table.Table.all_items = all_items
-
-
-def _tell_plain_values() -> None:
-    """A text or number in an answer is told as it is; moto looks for each of ten types under four names."""
-    from moto.core.serialize import BaseJSONSerializer
-
-    name = "_serialize_type_structure"
-    serialize = getattr(BaseJSONSerializer, name)
-
-    def told(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
-        if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() <= {"S", "N"}:
-            self._default_serialize(serialized, value, shape, key)
-        else:
-            serialize(self, serialized, value, shape, key)
-
-    setattr(BaseJSONSerializer, name, told)

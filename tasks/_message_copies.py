@@ -19,6 +19,9 @@ _SUFFIX = ".messages"
 _read: dict[tuple[str, str], tuple[Copy, ...]] = {}
 """What this process has read, by place and name: a run's child process ends with its run."""
 
+_in_turn: dict[tuple[str, tuple[str, ...]], dict[str, Copy]] = {}
+"""The copies in their order, by place and names: many thousands are sent on in many steps."""
+
 
 class Attribute(Frozen):
     """One message attribute; `value` is base64 where the type is Binary."""
@@ -70,8 +73,13 @@ class Copies:
         Raises:
             StepFailed: a copy cannot be read with this key.
         """
-        found = {copy.id: copy for name in self._folder.names() for copy in self._read(name)}
-        return dict(sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0])))
+        names = tuple(self._folder.names())
+        kept = str(self._folder), names
+        if kept not in _in_turn:
+            found = {copy.id: copy for name in names for copy in self._read(name)}
+            turn = sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0]))
+            _in_turn[kept] = dict(turn)
+        return _in_turn[kept]
 
     def _read(self, name: str) -> tuple[Copy, ...]:
         """One copy. A copy is never changed: what this process has read it need not read again."""

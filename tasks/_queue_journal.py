@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ class QueueJournal:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._writing = threading.Lock()
 
-    def hold(self, queue: str, handles: Iterable[str]) -> None:
-        """Note that we hide these. The process may die; only a dead machine loses it, and its holds run out."""
-        self._append(self._holds(queue), ({"handle": handle} for handle in handles), safe=False)
+    def hold(self, queue: str, handles: Sequence[str], until: float) -> None:
+        """Note that we hide these until then. Only a dead machine loses it, and its holds run out."""
+        self._append(self._holds(queue), [{"handles": handles, "until": until}], safe=False)
 
-    def held(self, queue: str) -> list[str]:
-        """The handles that a dead run may still hide."""
-        return [str(line["handle"]) for line in self._lines(self._holds(queue))]
+    def held(self, queue: str) -> Held | None:
+        """What a dead run may still hide."""
+        lines = self._lines(self._holds(queue))
+        if not lines:
+            return None
+        handles = tuple(str(handle) for line in lines for handle in line["handles"])
+        return Held(handles, max(float(line["until"]) for line in lines))
 
     def released(self, queue: str) -> None:
         """Note that nothing is hidden any more."""
@@ -97,6 +101,14 @@ class QueueJournal:
             except ValueError:
                 continue  # cut off by the death that we recover from
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Receipt handles, and when (Unix time) the last hold that was noted runs out."""
+
+    handles: tuple[str, ...]
+    until: float
 
 
 @dataclass(slots=True)

@@ -10,16 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rules.stray_messages import Marks, QueueState, Whose, costs_the_last_try, looks_left
 from tasks._message_copies import Copies
 from tasks._queue_calls import BATCH, QueueCalls, Received
 from tasks._queue_journal import QueueJournal
-from tasks.kinds import in_parallel, scaled
+from tasks.kinds import in_parallel, pause, say, scaled
 
 THREADS = 8
 EMPTY_ANSWERS = 2
-"""SQS asks all its servers when it may wait a second; so many empty answers in a row end a search."""
+"""SQS asks all its servers when it may wait a second; so many empty answers at least end a search."""
+
+CALL_SECONDS = 10
+"""A message that a dead run was just receiving is hidden from then on; so long a call takes at most."""
 
 GATHERED = 50
 """So many messages share one copy."""
@@ -76,11 +80,12 @@ class Sweep:
             return self._found
         seconds = self._state.total * SECONDS_A_MESSAGE
         self._hold = int(min(max(SHORTEST_HOLD, seconds), LONGEST_HOLD))
+        self._note([])
         try:
             if self._state.fifo:
                 self._rounds()
             else:
-                self._drain(THREADS if self._state.total > 10 * BATCH else 1)
+                self._search(THREADS if self._state.total > 10 * BATCH else EMPTY_ANSWERS)
                 self._wait_for_the_late()
         finally:
             self._give_back()
@@ -89,34 +94,40 @@ class Sweep:
     def give_back_what_a_dead_run_held(self) -> None:
         """Make visible what a run before us hid and could not give back."""
         left = self._journal.held(self._calls.url)
-        if left:
-            self._calls.hide(left, 0)
-            self._journal.released(self._calls.url)
+        if left is None:
+            return
+        self._calls.hide(left.handles, 0)
+        if self._calls.state().hidden:
+            say(f"{self._calls.name}: waits for what a run that died had received and could not note.")
+        while self._calls.state().hidden and time.time() < left.until + CALL_SECONDS:
+            pause(1)
+        self._journal.released(self._calls.url)
 
     def _rounds(self) -> None:
         """Of each group only the first ten can be seen. What is removed from them uncovers others, round by round."""
-        self._work()
+        self._search()
         while True:
             state, before = self._calls.state(), len(self._found.removed)
-            self._found.out_of_reach = state.visible + state.delayed
+            self._found.out_of_reach = self._in_other_hands(state) + state.visible + state.delayed
             most = max((message.receives for message in self._found.others.values()), default=0)
             if not state.visible or not (self._spend or looks_left(most, self._state.max_receives)):
                 return
             for group in sorted({message.copy.group for message in self._found.others.values()}):
                 mine = [self._hands[m.copy.id] for m in self._found.others.values() if m.copy.group == group]
                 self._calls.hide(mine, 0)
-                self._work(wait_seconds=0)
+                self._search(wait_seconds=0)
             if len(self._found.removed) == before:
                 return
 
-    def _drain(self, threads: int) -> None:
-        in_parallel([self._work for _ in range(threads)])
+    def _search(self, threads: int = 1, wait_seconds: int = 1) -> None:
+        enough = EMPTY_ANSWERS if threads == 1 and wait_seconds else 1
+        in_parallel([partial(self._work, wait_seconds, enough)] * threads)
 
-    def _work(self, wait_seconds: int = 1) -> None:
+    def _work(self, wait_seconds: int, empty_answers: int) -> None:
         empty, hands = 0, list[Received]()
         # Bringing a copy to the disk takes longest: several answers share one.
         enough = BATCH if self._state.fifo else GATHERED
-        while empty < (EMPTY_ANSWERS if wait_seconds else 1) and not self._stop.is_set():
+        while empty < empty_answers and not self._stop.is_set():
             batch = self._take(wait_seconds)
             hands += batch
             empty = 0 if batch else empty + 1
@@ -129,13 +140,17 @@ class Sweep:
     def _take(self, wait_seconds: int) -> list[Received]:
         """Receive, and note what is in our hands before anything else is done with it."""
         batch = self._calls.receive(self._hold, wait_seconds)
-        self._journal.hold(self._calls.url, [message.handle for message in batch])
+        if batch:
+            self._note([message.handle for message in batch])
         with self._lock:
             came_back = any(message.copy.id in self._hands for message in batch)
             if came_back:  # calls are slower than we thought
                 self._hold = min(self._hold * 2, LONGEST_HOLD)
             self._hands |= {message.copy.id: message.handle for message in batch}
         return batch
+
+    def _note(self, handles: Sequence[str]) -> None:
+        self._journal.hold(self._calls.url, handles, time.time() + self._hold)
 
     def _sort(self, batch: Sequence[Received]) -> None:
         judged = [(message, self._judge(message.marks)) for message in batch]
@@ -172,10 +187,13 @@ class Sweep:
         until = time.monotonic() + scaled(min(self._state.visibility_seconds, LATEST_SECONDS))
         while not self._stop.is_set():
             state = self._calls.state()
-            self._found.out_of_reach = max(state.hidden - len(self._hands), 0) + state.delayed
+            self._found.out_of_reach = self._in_other_hands(state) + state.delayed
             if not (self._found.out_of_reach or state.visible) or time.monotonic() > until:
                 return
-            self._work()
+            self._search(EMPTY_ANSWERS)
+
+    def _in_other_hands(self, state: QueueState) -> int:
+        return max(state.hidden - len(self._hands), 0)
 
     def _give_back(self) -> None:
         # A FIFO group's messages come back in their order by themselves.

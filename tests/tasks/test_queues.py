@@ -20,7 +20,7 @@ from ledger.cases import Case
 from rules.errors import StepFailed
 from rules.stray_messages import RunTraces, whose
 from sandbox.aws_front import Rule, change_rules
-from sandbox.test_kit.place import BILLING, INTAKE, INTAKE_FIFO, OTHERS, KitPlace
+from sandbox.test_kit.place import BILLING, BILLING_FIFO, INTAKE, INTAKE_FIFO, OTHERS, KitPlace
 from sandbox.world import Sandbox
 from tasks import _message_copies, _queue_sweep
 from tasks._message_copies import Copies
@@ -90,12 +90,13 @@ def test_taking_out_is_repeatable(world: KitWorld, acting: Case) -> None:
 
 
 def sweep_and_die(environment: Environment, home: str, traces: RunTraces, url: str, die_after: int) -> None:
-    """Search a queue in a process of its own, which kills itself before its n-th deletion."""
+    """Search a queue in a process of its own, which kills itself before its n-th deletion; -1: at its first answer."""
     os.environ["BACKSTOP_HOME"] = home
     settings.cache_clear()
     _queue_sweep.GATHERED = 10
+    _queue_sweep.SHORTEST_HOLD = 3
     calls, count = QueueCalls(environment, url), 0
-    delete = calls.delete
+    delete, receive = calls.delete, calls.receive
 
     def dying(messages: Any) -> Any:
         nonlocal count
@@ -104,7 +105,13 @@ def sweep_and_die(environment: Environment, home: str, traces: RunTraces, url: s
             os.kill(os.getpid(), signal.SIGKILL)
         return delete(messages)
 
+    def dying_at_once(hold_seconds: int, wait_seconds: int = 1) -> Any:
+        receive(hold_seconds, wait_seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
     calls.delete = dying  # type: ignore[method-assign] # the only way to die at this very line
+    if die_after < 0:
+        calls.receive = dying_at_once  # type: ignore[method-assign] # as above
     Sweep(
         calls, QueueJournal("qa", RUN), Copies(environment, RUN), partial(whose, traces=traces), spend=False
     ).run()
@@ -130,6 +137,27 @@ def test_a_search_that_was_killed_is_finished_by_the_next(
     assert world.ids(BILLING) == others
     assert world.read().hidden[BILLING] == 0
     assert len(Copies(world.environment, RUN).all()) == 35
+
+
+@pytest.mark.parametrize("queue", [BILLING, BILLING_FIFO])
+def test_what_a_killed_search_could_not_note_is_waited_for(
+    world: KitWorld, acting: Case, own_home: Path, queue: str
+) -> None:
+    """SQS had handed it out and hid it: the next search takes it out too, and calls nothing consumed."""
+    traces, url = publish(world, 10, queue), world.place.url(queue)
+    others = sorted(set(world.ids(queue)) - traces.message_ids)
+    child = multiprocessing.get_context("spawn").Process(
+        target=sweep_and_die, args=(world.environment, str(own_home), traces, url, -1)
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert world.read().hidden[queue] > 0
+
+    remove_published.fn(world.environment, RUN, traces, url)
+
+    assert sorted(world.ids(queue)) == others
+    assert len(Copies(world.environment, RUN).all()) == 10
 
 
 def test_a_second_consumer_loses_nothing(world: KitWorld, acting: Case) -> None:
@@ -208,6 +236,7 @@ def test_copies_in_a_bucket(world: KitWorld, acting: Case) -> None:
     assert b"order" not in s3.get_object(Bucket="qa-copies", Key=entry["Key"])["Body"].read()
     world.place.copies_key.write_text("A" * 43 + "=")
     _message_copies._read.clear()  # as in a new process
+    _message_copies._in_turn.clear()
     with pytest.raises(StepFailed, match="another key, or it was changed"):
         Copies(environment, RUN).all()
 
