@@ -86,14 +86,14 @@ def start(
         as_json: Print JSON.
     """
     name = environment_name(environment)
-    request = {"requested_by": requested_by}
     asked: dict[str, Any] = {"scenario": scenario, "fault": fault or None, "emergency": emergency}
     if rehearse:
         return _rehearsed(name, asked, as_json=as_json)
     from cli.prefect_api import PrefectApi
 
     api = PrefectApi()
-    told = asked | {"environment": api.environment(name), "approved_by": approved_by, "request": request}
+    told = asked | {"environment": api.environment(name), "approved_by": approved_by}
+    told["requested_by"] = requested_by
     run = api.start_run(api.deployment("rollback-drill/rollback-drill"), told, f"drill in {name}")
     if not as_json:
         console().print(f"Flow run {api.ui}/runs/flow-run/{run}")

@@ -32,6 +32,18 @@ from rules.values import Frozen
 log = logging.getLogger("backstop.run")
 
 
+class RefusalsAsSentences(logging.Filter):
+    """A refusal is an answer and no crash: its run's page shows what is to be done, and no traceback above it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say the refusal in place of Prefect's `Encountered exception`; let everything pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RecoveryRefused):
+            hint = f"\nHint: {error.hint}" if error.hint else ""
+            record.msg, record.args, record.exc_info = f"Refused: {error.message}{hint}", (), None
+        return True
+
+
 class Assignment(Frozen):
     """What to run: the flow run as the server knows it, and where its flow's code is."""
 
@@ -113,6 +125,8 @@ def _carry_out(assignment: Assignment, client: SyncPrefectClient) -> None:
         log.error("%s", refusal)  # noqa: TRY400 - the sentence says it all
         client.set_flow_run_state(run.id, Failed(message=str(refusal)), force=True)
         return
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(RefusalsAsSentences())
     try:
         run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
     except (Abort, Pause, TerminationSignal):

@@ -10,11 +10,10 @@ from pydantic import Field
 
 from blocks.environment import Environment
 from flows._drill_end import close, row_of, take_back_or_owe
-from flows._drill_page import show
+from flows._drill_page import Drilled, show, shown
 from flows._drill_run import break_it, observe
 from flows._drill_start import chosen, gives_up, refuse_hindered, steady, wish_for
 from flows._drill_watch import look
-from flows._ladder import Request
 from flows._place import refuse_other_place
 from ledger import drills
 from ledger.cases import now
@@ -22,28 +21,14 @@ from ledger.database import open_ledger
 from ledger.drills import Opening
 from ledger.holders import this_process
 from rules.drill_grades import Observed, graded
-from rules.drills import AllowedDrill, FaultName
+from rules.drills import FAULT_KINDS, AllowedDrill, FaultName
 from rules.errors import BackstopError
 from rules.outcomes import Verdict
 from rules.promises import PROMISES
-from rules.values import Frozen
 from tasks.drill_faults import prepare_fault
 from tasks.kinds import say
 
-UNASKED = Request()
 REHEARSAL = "rehearsal"
-
-
-class Drilled(Frozen):
-    """How a drill went. A rehearsal has no grade."""
-
-    drill: str
-    environment: str
-    scenario: str
-    fault: str
-    grade: Verdict | None
-    reasons: tuple[str, ...]
-    incident: str = ""
 
 
 @flow(name="rollback-drill", flow_run_name="drill in {environment.name}")
@@ -52,30 +37,45 @@ def rollback_drill(
         Environment, Field(title="Environment", description="Where something is broken on purpose.")
     ],
     scenario: Annotated[
-        str, Field(title="Scenario", description="What is drilled; empty: whatever was drilled longest ago.")
+        str,
+        Field(
+            title="Scenario",
+            description="Whose recovery is drilled, e.g. canary-failure; empty: whichever waited longest.",
+        ),
     ] = "",
     fault: Annotated[
-        FaultName | None, Field(title="Fault", description="How it is broken; empty: as its turn comes.")
+        FaultName | None,
+        Field(
+            title="Fault",
+            description="What is broken, of what the environment's file allows; empty: what fits the scenario.",
+        ),
     ] = None,
     emergency: Annotated[
         bool,
-        Field(title="Emergency paths", description="Of the emergency paths, which have their own turns."),
+        Field(
+            title="Emergency paths",
+            description="Where nothing is chosen: the next of the emergency paths, not of the usual ones.",
+        ),
     ] = False,
-    rehearse: bool = False,
     approved_by: Annotated[
         str,
-        Field(title="Approved by", max_length=80, description="In production: who agreed, other than you."),
+        Field(
+            title="Approved by", max_length=80, description="In production only: who agreed, other than you."
+        ),
     ] = "",
     longest_minutes: Annotated[
         int,
         Field(
-            title="Longest, in minutes",
+            title="Longest wait, in minutes",
             ge=1,
             le=240,
-            description="Then it is stopped; never before the promise is over.",
+            description="Then the drill is stopped and its fault undone; the promised time is waited in any case.",
         ),
     ] = 25,
-    request: Request = UNASKED,
+    rehearse: bool = False,
+    requested_by: Annotated[
+        str, Field(title="Your name", max_length=80, description="Who asks for the drill; kept with it.")
+    ] = "",
 ) -> Drilled:
     """Break an environment on purpose, let alarm and recovery do their work untouched, undo the fault, and grade.
 
@@ -95,20 +95,20 @@ def rollback_drill(
         scenario: What is drilled.
         fault: How it is broken.
         emergency: Whether it is one of the emergency paths.
-        rehearse: Only say what would be done; nothing is changed.
         approved_by: Who agreed to a drill in production.
         longest_minutes: Then it is stopped and undone.
-        request: Who asks for it and why. Every field may stay empty.
+        rehearse: Only say what would be done; nothing is changed.
+        requested_by: Who asks for it.
 
     Raises:
         RecoveryRefused: it may not begin; nothing was changed.
     """
     drill = chosen(environment, fault.value if fault else "", scenario, emergency)
     refuse_other_place(environment)
-    refuse_hindered(environment, drill, request.requested_by, approved_by, now())
+    refuse_hindered(environment, drill, requested_by, approved_by, now())
     if rehearse:
-        return _rehearsed(environment, drill)
-    number = _opened(environment, drill, request, approved_by, longest_minutes)
+        return shown(_rehearsed(environment, drill))
+    number = _opened(environment, drill, requested_by, approved_by, longest_minutes)
     seen = Observed(scenario=drill.drills, promised_seconds=PROMISES[drill.drills].seconds)
     try:
         seen = _drilled(environment, drill, number, seen)
@@ -122,19 +122,21 @@ def rollback_drill(
     close(environment, number, verdict, seen.incident.id if seen.incident else None)
     row = row_of(number)
     show(row)
-    return Drilled(
-        drill=number,
-        environment=environment.name,
-        scenario=row.scenario,
-        fault=row.fault,
-        grade=verdict.grade,
-        reasons=verdict.reasons,
-        incident=row.incident_id or "",
+    return shown(
+        Drilled(
+            drill=number,
+            environment=environment.name,
+            scenario=row.scenario,
+            fault=row.fault,
+            grade=verdict.grade,
+            reasons=verdict.reasons,
+            incident=row.incident_id or "",
+        )
     )
 
 
 def _opened(
-    environment: Environment, drill: AllowedDrill, request: Request, approved_by: str, minutes: int
+    environment: Environment, drill: AllowedDrill, requested_by: str, approved_by: str, minutes: int
 ) -> str:
     context, at = FlowRunContext.get(), now()
     run = str(context.flow_run.id) if context and context.flow_run else None
@@ -146,7 +148,7 @@ def _opened(
         emergency=drill.emergency,
         promised_seconds=PROMISES[drill.drills].seconds,
         gives_up_at=gives_up(at, minutes, PROMISES[drill.drills].seconds),
-        began_by=request.requested_by,
+        began_by=requested_by,
         approved_by=approved_by,
         flow_run_id=run,
     )
@@ -165,11 +167,13 @@ def _drilled(environment: Environment, drill: AllowedDrill, number: str, seen: O
 def _rehearsed(environment: Environment, drill: AllowedDrill) -> Drilled:
     """What would be done, looked up as far as looking goes."""
     found = steady(environment, drill.drills)
-    note = prepare_fault(environment, drill, wish_for(environment, drill, REHEARSAL))
+    prepare_fault(environment, drill, wish_for(environment, drill, REHEARSAL))  # refuses what cannot be
     within = PROMISES[drill.drills].seconds
+    about = FAULT_KINDS[drill.fault].about
     told = (
-        f"would bring about {drill.fault.value} and wait for {drill.drills}, promised within {within:g} s",
-        f"would break {', '.join(sorted(note)) or 'nothing but an alarm'}",
+        f"would bring about {drill.fault.value}{f': {about}' if about else ''}",
+        *([f"would set the alarm {drill.alarm}, for none notices it"] if drill.alarm else []),
+        f"would wait for {drill.drills}, promised within {within:g} s",
         "all is well now" if found.verdict is Verdict.PASS else f"not now: {'; '.join(found.reasons)}",
     )
     for line in told:

@@ -86,7 +86,8 @@ def graded(seen: Observed) -> Graded:
         return _unsure(
             f"it could not be told whether all is well: {'; '.join(seen.after) or 'not looked at'}"
         )
-    told = f"{seen.incident.ending or ''} in {to_recover(seen.incident):.0f} s of {seen.promised_seconds:g} s"
+    took = f"{to_recover(seen.incident):.0f} s, {seen.promised_seconds:g} s are promised"
+    told = f"{seen.incident.ending or ''} in {took}"
     return Graded(grade=Verdict.PASS, reasons=(told,))
 
 

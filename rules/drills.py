@@ -43,23 +43,47 @@ class FaultKind(Frozen):
     """The kind of platform it can be brought about on; empty: any in an AWS account."""
     own_alarm: bool
     """Whether the service's own alarms notice it; else the drill has to set one."""
+    about: str = ""
+    """What is there then, in a few words."""
     aims_at: Literal["", "queue"] = ""
     """What an allowed drill has to name beside the fault, so that nothing is hit that nobody chose."""
 
 
 FAULT_KINDS: dict[FaultName, FaultKind] = {
-    FaultName.BROKEN_RELEASE: FaultKind(scenario="canary-failure", platform="lambda", own_alarm=True),
-    FaultName.HELD_LOCK: FaultKind(scenario="stale-terraform-lock", platform="lambda", own_alarm=False),
+    FaultName.BROKEN_RELEASE: FaultKind(
+        scenario="canary-failure",
+        platform="lambda",
+        own_alarm=True,
+        about="a release that is known to be bad is live",
+    ),
+    FaultName.HELD_LOCK: FaultKind(
+        scenario="stale-terraform-lock",
+        platform="lambda",
+        own_alarm=False,
+        about="a dead process's lock lies on the Terraform state",
+    ),
     FaultName.KILLED_GATEWAY: FaultKind(
-        scenario="container-start-failure", platform="docker_stack", own_alarm=True
+        scenario="container-start-failure",
+        platform="docker_stack",
+        own_alarm=True,
+        about="the gateway's container is killed",
     ),
     FaultName.CORRUPTED_REDIS: FaultKind(
-        scenario="redis-corruption", platform="docker_stack", own_alarm=True
+        scenario="redis-corruption",
+        platform="docker_stack",
+        own_alarm=True,
+        about="four of five of the service's keys are renamed",
     ),
     FaultName.WRONG_QUEUE: FaultKind(
-        scenario="wrong-queue-publish", platform="test_kit", own_alarm=False, aims_at="queue"
+        scenario="wrong-queue-publish",
+        platform="test_kit",
+        own_alarm=False,
+        about="a run of the drill's own has sent to a queue that is not its",
+        aims_at="queue",
     ),
-    FaultName.ALARM_ONLY: FaultKind(scenario="", platform="", own_alarm=False),
+    FaultName.ALARM_ONLY: FaultKind(
+        scenario="", platform="", own_alarm=False, about="nothing is broken, only the alarm is set"
+    ),
 }
 
 

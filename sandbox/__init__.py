@@ -13,7 +13,8 @@
 Its processes, each started as `python -m`:
 
     aws                 moto, corrected (aws_answers, aws_queues and others), behind a front that breaks calls
-                        (aws_server, aws_front, aws_wire) and keeps moments to go back to (moments)
+                        (aws_server, aws_front, aws_wire) and keeps moments to go back to (moments); tells of alarms
+                        that change their state (alarm_actions)
     function_host       runs the code that is live behind every function URL (live_code, runners, function_worker)
     alarms              sets alarm states by what the functions answer (service_checks, alarm_rules)
     certificate_host    serves the certificate that signs notifications (certificates)

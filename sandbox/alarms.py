@@ -1,4 +1,4 @@
-"""The sandbox's CloudWatch evaluator: watches the service, sets alarm states, publishes changes as SNS does.
+"""The sandbox's CloudWatch evaluator: watches the service and sets alarm states; `alarm_actions` tells of them.
 
     python -m sandbox.alarms HOME
 
@@ -8,21 +8,16 @@ CloudWatch looks once a minute; here a period is half a second, and everything e
 from __future__ import annotations
 
 import contextlib
-import json
-import queue
 import sys
-import threading
 import time
 import traceback
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox import alarm_rules, sns
+from sandbox import alarm_rules
 from sandbox.organs import organ_client
-from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Home, Place
+from sandbox.places import ENVIRONMENTS, Home, Place
 from sandbox.processes import live_and_die_with_parent
 from sandbox.service_checks import Canary
 
@@ -38,8 +33,8 @@ NAMESPACE, METRIC = "Sentiment/Health", "FailedChecks"
 class Evaluator:
     """One environment's alarms."""
 
-    def __init__(self, home: Home, place: Place, outbox: queue.Queue[tuple[str, str, str]]) -> None:
-        self._home, self._place, self._outbox = home, place, outbox
+    def __init__(self, home: Home, place: Place) -> None:
+        self._home, self._place = home, place
         self._cloudwatch = organ_client("cloudwatch", home.addresses().aws_url)
         self._canary = Canary(home, place)
         self._points: dict[str, deque[float | None]] = {}
@@ -103,16 +98,10 @@ class Evaluator:
         return "ALARM" if all(breaching) else "OK"
 
     def _set(self, alarm: dict[str, Any], state: str, reason: str) -> None:
-        old = alarm["StateValue"]
-        if old == state:
-            return
-        name = alarm["AlarmName"]
-        self._cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason=reason)
-        actions = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(state, "InsufficientDataActions")
-        if alarm["ActionsEnabled"]:
-            text = json.dumps(_told(alarm, old, state, reason))
-            for topic in alarm.get(actions, []):
-                self._outbox.put((topic, f'{state}: "{name}" in US East (N. Virginia)', text))
+        if alarm["StateValue"] != state:
+            self._cloudwatch.set_alarm_state(
+                AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason
+            )
 
     def _put_data(self, failed: dict[str, float]) -> None:
         self._cloudwatch.put_metric_data(
@@ -140,54 +129,11 @@ class Evaluator:
             return ""
 
 
-def _told(alarm: dict[str, Any], old: str, state: str, reason: str) -> dict[str, Any]:
-    """The alarm as CloudWatch words it for its actions."""
-    told = {
-        "AlarmName": alarm["AlarmName"],
-        "AlarmDescription": alarm.get("AlarmDescription"),
-        "AWSAccountId": ACCOUNT,
-        "NewStateValue": state,
-        "NewStateReason": reason,
-        "StateChangeTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
-        "Region": "US East (N. Virginia)",
-        "AlarmArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm['AlarmName']}",
-        "OldStateValue": old,
-        "OKActions": alarm.get("OKActions", []),
-        "AlarmActions": alarm.get("AlarmActions", []),
-        "InsufficientDataActions": alarm.get("InsufficientDataActions", []),
-    }
-    if "AlarmRule" in alarm:
-        return told | {"AlarmRule": alarm["AlarmRule"]}
-    trigger = {
-        "MetricName": alarm["MetricName"],
-        "Namespace": alarm["Namespace"],
-        "StatisticType": "Statistic",
-        "Statistic": str(alarm.get("Statistic", "")).upper(),
-        "Dimensions": [{"name": d["Name"], "value": d["Value"]} for d in alarm["Dimensions"]],
-        "Period": alarm["Period"],
-        "EvaluationPeriods": alarm["EvaluationPeriods"],
-        "ComparisonOperator": alarm["ComparisonOperator"],
-        "Threshold": alarm["Threshold"],
-        "TreatMissingData": alarm.get("TreatMissingData", "missing"),
-    }
-    return told | {"Trigger": trigger}
-
-
-def _send(home: Home, outbox: queue.Queue[tuple[str, str, str]]) -> None:
-    """Publish what is in the outbox, each message by itself: a receiver that is down holds up nobody."""
-    with ThreadPoolExecutor(max_workers=8) as senders:
-        while True:
-            topic, subject, text = outbox.get()
-            senders.submit(sns.publish, home, topic, text, subject=subject)
-
-
 def main(arguments: list[str]) -> int:
     """Evaluate until told to stop."""
     home = Home(Path(arguments[0]))
     live_and_die_with_parent()
-    outbox: queue.Queue[tuple[str, str, str]] = queue.Queue()
-    threading.Thread(target=_send, args=(home, outbox), daemon=True).start()
-    evaluators = [Evaluator(home, Place(name), outbox) for name in ENVIRONMENTS]
+    evaluators = [Evaluator(home, Place(name)) for name in ENVIRONMENTS]
     while not home.opened.exists():
         time.sleep(0.1)
     while True:

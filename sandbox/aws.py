@@ -18,9 +18,19 @@ def application(home: Home) -> WSGIApplication:
     os.environ.setdefault("MOTO_DOCKER_NETWORK_MODE", "none")
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from sandbox import aws_alarms, aws_answers, aws_functions, aws_keys, aws_queues, aws_tables, aws_trail
+    from sandbox import (
+        alarm_actions,
+        aws_alarms,
+        aws_answers,
+        aws_functions,
+        aws_keys,
+        aws_queues,
+        aws_tables,
+        aws_trail,
+    )
     from sandbox.aws_front import Front
 
+    alarm_actions.install(home)
     aws_alarms.install()
     aws_answers.install()
     aws_functions.install(home.addresses())

@@ -11,6 +11,8 @@ from prefect import flow, task
 from prefect.blocks.core import Block
 from prefect.runtime import flow_run
 
+from rules.errors import RecoveryRefused
+
 
 class Place(Block):
     """A block as a parameter."""
@@ -42,6 +44,12 @@ def nap(file: str, seconds: float = 30.0) -> None:
         first_task.fn(file, "cleaned")
         raise
     first_task(file, "end")
+
+
+@flow(name="sample-refuse")
+def refuse(file: str) -> None:
+    """Say what is wrong, and what to do."""
+    raise RecoveryRefused(f"{Path(file).name} is not wanted here.", hint="Give another.")
 
 
 @flow(name="sample-stubborn")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 
 from rules.stuck_runs import RECOVERY_TAG
+from tests.deployments.conftest import until
 
 if TYPE_CHECKING:
     from tests.deployments.conftest import Practice
@@ -51,6 +54,23 @@ def test_a_cancelled_run_cleans_up_and_its_process_is_gone(served: Practice) -> 
 
     assert served.lines("cleaned", run)
     assert "Crashed" not in served.names(run)
+
+
+def test_a_refusal_is_told_as_a_sentence(served: Practice) -> None:
+    """Who opens the run's page reads why and what to do, in its log and in its state, and no traceback."""
+    run = served.run(served.deployment("refuse"))
+
+    state = served.ends(run, StateType.FAILED).state
+
+    assert state is not None
+    assert str(state.message).endswith("Hint: Give another.")
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
+    until(
+        "the log is there", lambda: any("Finished" in log.message for log in served.client.read_logs(wanted))
+    )
+    told = [log.message for log in served.client.read_logs(wanted) if log.level >= logging.ERROR]
+    assert told[0] == f"Refused: {served.file.name} is not wanted here.\nHint: Give another."
+    assert not any("Traceback" in each for each in told)
 
 
 def test_a_run_that_ignores_being_cancelled_is_killed(served: Practice) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from blocks.environment import Environment
 from blocks.settings import settings
 from flows._drill_janitor import finish_drills
-from flows.rollback_drill import REHEARSAL, Drilled, rollback_drill
+from flows._drill_page import Drilled, page
+from flows.rollback_drill import REHEARSAL, rollback_drill
 from ledger import leases, levers
 from ledger.cases import now
 from ledger.drill_rows import DrillRow
@@ -75,6 +76,11 @@ def test_a_recovery_that_keeps_its_promise_passes(world: DrillWorld) -> None:
     assert (done.grade, row.grade) == (Verdict.PASS, "pass"), done.reasons
     assert row.incident_id == done.incident != ""
     assert (row.undo, bool(row.undone_at), bool(row.ended_at)) == ("", True, True)
+    told = page(row)
+    assert told.startswith(f"## Passed: Canary failure in {NAME}\n\n- recovered in ")
+    happened = ["began", "release", "opened by an alarm", "ended: recovered", "left to undo", "drill ended"]
+    assert [what for what in happened if what in told] == sorted(happened, key=told.index) == happened
+    assert "may still be there" not in told
     with world.ledger.reading() as session:
         assert leases.look(session, NAME, now())[1] == ""
     assert finish_drills() == []
@@ -141,7 +147,7 @@ def test_a_rehearsal_says_what_it_would_do_and_changes_nothing(world: DrillWorld
     done = drill(world, rehearse=True)
 
     assert (done.drill, done.grade) == (REHEARSAL, None)
-    assert "would break bad practice-dashboard" in "; ".join(done.reasons)
+    assert "a release that is known to be bad is live" in "; ".join(done.reasons)
     assert world.rows() == []
     assert world.runs("good")
 

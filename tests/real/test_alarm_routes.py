@@ -198,7 +198,6 @@ def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbo
 
 
 DRILLED = ["broken-release", "held-lock"] if os.getenv("BACKSTOP_TRIAL") else ["broken-release"]
-"""The lock's alarm is seen by the janitor's look alone: that takes up to a minute."""
 
 
 @pytest.mark.parametrize("fault", DRILLED)

@@ -214,7 +214,7 @@ def incident(**changes: Any) -> Incident:
 @pytest.mark.parametrize(
     ("changes", "grade", "said"),
     [
-        ({}, Verdict.PASS, "recovered in 100 s of 120 s"),
+        ({}, Verdict.PASS, "recovered in 100 s, 120 s are promised"),
         ({"promised_seconds": 60}, Verdict.FAIL, "60 s are promised"),
         ({"promised_seconds": 60, "incident": incident(waited_seconds=50)}, Verdict.PASS, "in 50 s"),
         ({"incident": incident(ending=Ending.NOT_RECOVERED, reason="no rung")}, Verdict.FAIL, "no rung"),

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sandbox import faults, sns
+from sandbox.organs import organ_client
 from sandbox.world import Sandbox
 
 
@@ -113,6 +114,35 @@ def test_a_failing_service_is_told_to_the_webhook(fresh_sandbox: Sandbox, receiv
             message | {"Message": message["Message"] + " "},
             fetched(message["SigningCertURL"], fresh_sandbox.home.certificate),
         )
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_an_alarm_that_is_set_by_hand_is_told_too(qa_sandbox: Sandbox, receiver: Receiver) -> None:
+    """SetAlarmState does what a metric does: the alarm's topics are told of a change, and of no repetition."""
+    qa_sandbox.reset()
+    place, client = (
+        qa_sandbox.place("preprod"),
+        organ_client("cloudwatch", qa_sandbox.home.addresses().aws_url),
+    )
+    qa_sandbox.subscribe(receiver.url)
+
+    for reason in ("a drill", "again"):
+        client.set_alarm_state(AlarmName=place.lock_alarm, StateValue="ALARM", StateReason=reason)
+    client.set_alarm_state(AlarmName=place.lock_alarm, StateValue="OK", StateReason="over")
+    qa_sandbox.wait_for(lambda: bool(receiver.got), "the notification arrives")
+    qa_sandbox.subscribe("")
+    qa_sandbox.reset()
+
+    [message] = receiver.got
+    verify(message, fetched(message["SigningCertURL"], qa_sandbox.home.certificate))
+    told = json.loads(message["Message"])
+    assert message["TopicArn"] == place.topic
+    assert (told["AlarmName"], told["NewStateValue"], told["NewStateReason"]) == (
+        place.lock_alarm,
+        "ALARM",
+        "a drill",
+    )
 
 
 @pytest.mark.real

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import select
 
 from blocks.settings import settings
+from cli.demo_routes import receiver_variables
 from deployments.stack import Stack
 from ledger.database import Ledger, open_ledger
 from ledger.models import IncidentRow
@@ -53,13 +55,44 @@ def stack(sandbox: Sandbox, masking_too: object, tmp_path_factory: pytest.TempPa
         prod, good = load_environment("prod"), sandbox.release(1)
         packages = {f.name: package_of(prod, f.name, good).sha256 for f in prod.lambda_platform.functions}
         record(prod, good, Verdict.PASS, packages, by="the tests")
-        parts = Stack(home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments)
+        extra = _with_routes(home, sandbox)
+        parts = Stack(
+            home, prefect_port=0, webhook_port=0, environments=sandbox.home.environments, extra=extra
+        )
         parts.start()
         try:
             yield parts
         finally:
             parts.stop()
     settings.cache_clear()
+
+
+@pytest.fixture(scope="package")
+def proven(stack: Stack, sandbox: Sandbox) -> Stack:
+    """The stack, whose ledger says that the release that runs is proven good."""
+    from deployments.environments import load_environment
+    from flows._release_memory import record
+    from rules.outcomes import Verdict
+    from sandbox.places import ENVIRONMENTS
+    from tasks.release_packages import package_of
+
+    release = sandbox.release(2)
+    for name in ENVIRONMENTS:
+        place = load_environment(name)
+        packages = {
+            f.name: package_of(place, f.name, release).sha256 for f in place.lambda_platform.functions
+        }
+        record(place, release, Verdict.PASS, packages, by="the tests")
+    return stack
+
+
+def _with_routes(home: Path, sandbox: Sandbox) -> dict[str, str]:
+    """Of all alarms only the lock's leads anywhere: what a person starts here, no alarm starts as well."""
+    place, told = sandbox.place("preprod"), receiver_variables(home, sandbox.home)
+    routes = Path(told["BACKSTOP_WEBHOOK_ROUTES"])
+    locked = {"alarm": place.lock_alarm, "scenario": "stale-terraform-lock", "environment": place.name}
+    routes.write_text(yaml.safe_dump(yaml.safe_load(routes.read_text()) | {"routes": [locked]}))
+    return told
 
 
 @pytest.fixture(scope="module")

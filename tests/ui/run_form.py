@@ -52,6 +52,12 @@ def choose_environment(page: Page, name: str) -> None:
     page.locator(".p-select-option").get_by_text(name, exact=True).click()
 
 
+def choose(page: Page, title: str, option: str) -> None:
+    """Pick one of a field's options."""
+    field(page, title).locator(".p-select-button__icon").first.click()
+    page.locator(".p-select-option").get_by_text(option, exact=True).click()
+
+
 def tick(page: Page, title: str) -> None:
     """Switch a field on."""
     field(page, title).locator(".p-toggle__control").first.click()
@@ -79,6 +85,8 @@ def fill(page: Page, deployment: str, parameters: dict[str, str]) -> None:
 def submit(page: Page) -> None:
     """Send the form, and go to the run."""
     page.get_by_role("button", name="Submit", exact=True).click()
+    # The form leaves for its deployment's page by itself: a click before that is undone by it.
+    page.wait_for_url(re.compile(r"/deployments/deployment/[^/?]+(\?.*)?$"))
     page.get_by_role("button", name="View run").last.click()
 
 

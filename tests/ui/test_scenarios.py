@@ -13,15 +13,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from deployments.environments import load_environment
 from deployments.stack import Stack
-from flows._release_memory import record
 from ledger.models import IncidentRow, StepRow
-from rules.outcomes import Verdict
 from sandbox import faults, reading
 from sandbox.places import ENVIRONMENTS
 from sandbox.practice import PRACTICES, Practice
-from tasks.release_packages import package_of
 from tests.practising import given, standing
 from tests.ui.conftest import RECOVERY_MILLISECONDS, ledger_of, newest_incident
 from tests.ui.run_form import choose_environment, fill, open_form, submit, tick, write
@@ -44,19 +40,6 @@ QUICKLY = dict.fromkeys(("bad-release", "half-deployed", "failed-rollback"), "da
 """What stands for a fault where a plan is all that is wanted: two calls instead of a deployment."""
 
 CHOSEN = PRACTICES if ALL else tuple(FIRST[scenario] for scenario in SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def proven(stack: Stack, sandbox: Sandbox) -> Stack:
-    """The stack, whose ledger says that the release that runs is proven good."""
-    release = sandbox.release(2)
-    for name in ENVIRONMENTS:
-        place = load_environment(name)
-        packages = {
-            f.name: package_of(place, f.name, release).sha256 for f in place.lambda_platform.functions
-        }
-        record(place, release, Verdict.PASS, packages, by="the tests")
-    return stack
 
 
 @pytest.mark.parametrize("practice", CHOSEN, ids=lambda p: f"{p.scenario}-{p.rung}")
