@@ -6,6 +6,7 @@ Whoever ends it, the drill itself or the janitor, does the same; each step is wr
 from __future__ import annotations
 
 from blocks.environment import Environment
+from flows._drill_word import take_word_back
 from ledger import drills
 from ledger.cases import now
 from ledger.database import open_ledger
@@ -47,6 +48,7 @@ def take_back(environment: Environment, drill: str) -> str | None:
         fence = drills.hold(session, drill, this_process(), now(), LEASE_SECONDS)
     try:
         fault, alarm = undo_fault(environment, row.fault, row.note)
+        take_word_back(drill)
     except BaseException:
         with ledger.session("drill: not undone") as session:
             drills.let_go(session, drill, fence)

@@ -16,15 +16,15 @@ from rules.drill_grades import Observed
 from rules.drills import AllowedDrill, FaultName
 from rules.errors import LeaseHeld
 from rules.outcomes import Verdict
-from tasks.drill_faults import inject_fault, prepare_fault, world_of
+from tasks.drill_faults import inject_fault, marked_by, prepare_fault, world_of
 from tasks.kinds import say
 
 
 def break_it(environment: Environment, drill: AllowedDrill, number: str) -> datetime:
     """Write down the world and the way back, then bring the fault about under the environment's lease."""
     ledger = open_ledger()
-    before = world_of(environment)
     note = prepare_fault(environment, drill, wish_for(environment, drill, number))
+    before = world_of(environment) | marked_by(environment, drill.fault, note)
     with ledger.session("drill: intent") as session:
         fence = drills.intend(session, number, this_process(), now(), LEASE_SECONDS, before=before, note=note)
     try:
@@ -42,7 +42,7 @@ def break_it(environment: Environment, drill: AllowedDrill, number: str) -> date
 
 def observe(environment: Environment, drill: AllowedDrill, number: str, seen: Observed) -> Observed:
     """See the incident to its end, whether all is well afterwards, and what differs from before."""
-    incident, stopped = wait_for_recovery(number)
+    incident, stopped = wait_for_recovery(environment, number)
     seen = seen.model_copy(
         update={
             "incident": incident,
@@ -57,12 +57,14 @@ def observe(environment: Environment, drill: AllowedDrill, number: str, seen: Ob
         left = take_back(environment, number)
     except LeaseHeld as held:
         return seen.model_copy(update={"stopped": f"stopped: {held.message}"})
+    row = row_of(number)
+    world = world_of(environment) | marked_by(environment, row.fault, row.note)
     return seen.model_copy(
         update={
             "steady_after": after.verdict if after.checks else Verdict.INCONCLUSIVE,
             "after": after.reasons,
             "left_broken": bool(left),
-            "differences": _differences(row_of(number).before, world_of(environment)),
+            "differences": _differences(row.before, world),
         }
     )
 

@@ -10,6 +10,7 @@ from blocks.settings import settings
 from blocks.test_kit import KitPlatform
 from flows import _stack_health, _watching
 from flows._alarm_routes import load_configuration
+from flows._drill_word import unasked_for
 from flows._kit_health import kit_health
 from flows._prefect_server import prefect_server
 from flows._release_memory import release_history
@@ -18,7 +19,7 @@ from ledger.cases import now
 from ledger.database import open_ledger
 from rules.alarms import Alarm, AlarmStatus
 from rules.drill_permission import Circumstances, hindrances
-from rules.drills import AllowedDrill, in_turn
+from rules.drills import FAULT_KINDS, AllowedDrill, in_turn
 from rules.errors import RecoveryRefused
 from rules.freezes import frozen_by
 from rules.health import AlarmState
@@ -86,7 +87,9 @@ def _firing(environment: Environment) -> tuple[str, ...]:
 
 
 def _nobody_comes(environment: Environment, drill: AllowedDrill) -> str:
-    """Why no alarm would start the scenario; empty: one would."""
+    """Why nobody would start the scenario; empty: an alarm would, or the drill itself."""
+    if FAULT_KINDS[drill.fault].by_word:
+        return unasked_for(drill.drills)
     with prefect_server() as client:
         if client is None:
             return "no Prefect server is known that could run the recovery"
@@ -122,6 +125,7 @@ def wish_for(environment: Environment, drill: AllowedDrill, number: str) -> Wish
         releases=tuple(dict.fromkeys(each.release for each in reversed(history))),
         broken=known_broken(history),
         queue=drill.queue,
+        table=drill.table,
     )
 
 

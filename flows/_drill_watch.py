@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blocks.environment import Environment
 from flows._drill_start import steady
+from flows._drill_word import ask, needs_word
 from ledger import drills, levers
 from ledger.cases import now
 from ledger.database import open_ledger
@@ -17,11 +18,16 @@ _MOST_LOOKS = 20
 _BETWEEN_LOOKS_SECONDS = 3.0
 
 
-def wait_for_recovery(drill: str) -> tuple[Incident | None, str]:
-    """The incident that answered the fault, once it has ended; and why the drill stopped before, if it did."""
-    told = ""
+def wait_for_recovery(environment: Environment, drill: str) -> tuple[Incident | None, str]:
+    """The incident that answered the fault, once it has ended; and why the drill stopped before, if it did.
+
+    Where no alarm tells of the fault, the drill asks for the recovery itself, as a person would.
+    """
+    told, silent = "", needs_word(drill)
     while True:
         incident, stopped = look(drill)
+        if silent and incident is None and not stopped:
+            silent = not ask(environment, drill)
         if incident is not None and incident.id != told:
             told = incident.id
             say(f"{incident.id} answers the fault.")

@@ -82,8 +82,8 @@ def rollback_drill(
     1. Choose what was drilled longest ago, of what the environment's policy allows. Refuse while anything else is the
        matter there, or where nobody would come.
     2. See that all is well; write down the world, and how the fault is undone; bring the fault about.
-    3. Wait for the incident that the alarm starts, and for its end. Stop for any other alarm or incident, the stop
-       lever, or when the time is over.
+    3. Wait for the incident that the alarm starts (where none can tell of the fault, the drill does), and for its end.
+       Stop for any other alarm or incident, the stop lever, or when the time is over.
     4. Undo what is left, always; compare the world with the one before.
     5. Grade: pass, fail or inconclusive against the runbook's promise. A failure opens an issue, and pages where the
        path is critical.

@@ -232,7 +232,7 @@ def answering(session: Session, row: DrillRow) -> Incident | None:
         closed_at=found.closed_at,
         ending=Ending(found.ending) if found.ending else None,
         reason=found.ending_reason,
-        by_alarm=found.alarm_id is not None,
+        by_alarm=found.alarm_id is not None or found.opened_by == row.id,
         waited_seconds=waited(session, found.id),
     )
 

@@ -21,6 +21,7 @@ class Incident(Frozen):
     ending: Ending | None = None
     reason: str = ""
     by_alarm: bool = True
+    """Or by the drill itself, where no alarm can tell of its fault."""
     waited_seconds: float = 0.0
     """How long it waited for people."""
 

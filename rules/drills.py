@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from rules.errors import RecoveryRefused
-from rules.names import AlarmName, QueueUrl
+from rules.names import AlarmName, QueueUrl, TableName
 from rules.promises import PROMISES
 from rules.triggers import ScenarioName
 from rules.values import Frozen
@@ -32,6 +32,7 @@ class FaultName(StrEnum):
     KILLED_GATEWAY = "killed-gateway"
     CORRUPTED_REDIS = "corrupted-redis"
     WRONG_QUEUE = "wrong-queue"
+    POLLUTED_TABLE = "polluted-table"
     ALARM_ONLY = "alarm-only"
 
 
@@ -42,10 +43,12 @@ class FaultKind(Frozen):
     platform: str
     """The kind of platform it can be brought about on; empty: any in an AWS account."""
     own_alarm: bool
-    """Whether the service's own alarms notice it; else the drill has to set one."""
+    """Whether the service's own alarms notice it; else the drill has to set one, or to say it as a person does."""
+    by_word: bool = False
+    """No alarm can tell of it: a person has to say it, and the drill does so in their place."""
     about: str = ""
     """What is there then, in a few words."""
-    aims_at: Literal["", "queue"] = ""
+    aims_at: Literal["", "queue", "table"] = ""
     """What an allowed drill has to name beside the fault, so that nothing is hit that nobody chose."""
 
 
@@ -80,6 +83,14 @@ FAULT_KINDS: dict[FaultName, FaultKind] = {
         own_alarm=False,
         about="a run of the drill's own has sent to a queue that is not its",
         aims_at="queue",
+    ),
+    FaultName.POLLUTED_TABLE: FaultKind(
+        scenario="rollback-failure",
+        platform="lambda",
+        own_alarm=False,
+        by_word=True,
+        about="some items of a table miss an attribute",
+        aims_at="table",
     ),
     FaultName.ALARM_ONLY: FaultKind(
         scenario="", platform="", own_alarm=False, about="nothing is broken, only the alarm is set"
@@ -125,6 +136,9 @@ class AllowedDrill(Frozen):
     queue: QueueUrl | Literal[""] = Field(
         default="", description="Of `wrong-queue`: the queue, not the tests' own, that messages are sent to."
     )
+    table: TableName | Literal[""] = Field(
+        default="", description="Of `polluted-table`: the table in which some items are damaged."
+    )
     emergency: bool = Field(
         default=False,
         description="One of the emergency paths, drilled every quarter and apart from the others.",
@@ -133,7 +147,11 @@ class AllowedDrill(Frozen):
     @model_validator(mode="after")
     def _can_be_noticed(self) -> AllowedDrill:
         kind = FAULT_KINDS[self.fault]
-        if not kind.own_alarm and not self.alarm:
+        if kind.by_word and (self.alarm or self.scenario not in ("", kind.scenario)):
+            raise ValueError(
+                f"the drill itself asks for the recovery from `{self.fault.value}`: name no alarm"
+            )
+        if not (kind.own_alarm or kind.by_word or self.alarm):
             raise ValueError(
                 f"no alarm notices the fault `{self.fault.value}`: give it an `alarm` that is set"
             )
@@ -145,9 +163,11 @@ class AllowedDrill(Frozen):
 
     @model_validator(mode="after")
     def _names_its_aim(self) -> AllowedDrill:
-        if bool(self.queue) is not (FAULT_KINDS[self.fault].aims_at == "queue"):
-            told = "has no" if self.queue else "needs a"
-            raise ValueError(f"the fault `{self.fault.value}` {told} `queue`")
+        wanted = FAULT_KINDS[self.fault].aims_at
+        for name, given in (("queue", self.queue), ("table", self.table)):
+            if bool(given) is not (name == wanted):
+                told = "needs a" if name == wanted else "has no"
+                raise ValueError(f"the fault `{self.fault.value}` {told} `{name}`")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from blocks.docker_stack import DockerStackPlatform
@@ -17,6 +18,7 @@ from tasks.drill_faults.corrupted_redis import CORRUPTED_REDIS
 from tasks.drill_faults.held_lock import HELD_LOCK
 from tasks.drill_faults.killed_gateway import KILLED_GATEWAY
 from tasks.drill_faults.kind import DrillFault, Note, Wish
+from tasks.drill_faults.polluted_table import POLLUTED_TABLE
 from tasks.drill_faults.set_alarm import ALARM, ALARM_ONLY, prepare_alarm, set_alarm, unset_alarm
 from tasks.drill_faults.wrong_queue import WRONG_QUEUE
 from tasks.kinds import in_parallel
@@ -24,11 +26,28 @@ from tasks.kit_settings import kit_settings
 from tasks.lambdas import all_live_code
 from tasks.queues import queue_state
 
-__all__ = ["Note", "Wish", "inject_fault", "prepare_fault", "undo_fault", "world_of"]
+__all__ = [
+    "Note",
+    "Wish",
+    "inject_fault",
+    "marked_by",
+    "prepare_fault",
+    "undo_fault",
+    "word_for",
+    "world_of",
+]
 
 _FAULTS: dict[FaultName, DrillFault] = {
     fault.name: fault
-    for fault in (BROKEN_RELEASE, HELD_LOCK, KILLED_GATEWAY, CORRUPTED_REDIS, WRONG_QUEUE, ALARM_ONLY)
+    for fault in (
+        BROKEN_RELEASE,
+        HELD_LOCK,
+        KILLED_GATEWAY,
+        CORRUPTED_REDIS,
+        WRONG_QUEUE,
+        POLLUTED_TABLE,
+        ALARM_ONLY,
+    )
 }
 
 
@@ -56,6 +75,16 @@ def undo_fault(environment: Environment, fault: str, note: Note) -> tuple[str, s
     """
     alarm = unset_alarm(environment, note) if ALARM in note else ""
     return _FAULTS[FaultName(fault)].undo(environment, note), alarm
+
+
+def marked_by(environment: Environment, fault: str, note: Note) -> dict[str, str]:
+    """How what the fault hits stands, to be compared as `world_of` is."""
+    return _FAULTS[FaultName(fault)].marked(environment, note)
+
+
+def word_for(environment: Environment, fault: str, note: Note) -> Mapping[str, object] | None:
+    """What a person would ask the recovery for; None: it is too early to, or an alarm tells of the fault."""
+    return _FAULTS[FaultName(fault)].word(environment, note)
 
 
 def world_of(environment: Environment) -> dict[str, str]:

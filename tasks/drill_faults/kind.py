@@ -26,7 +26,16 @@ class Wish:
     broken: tuple[str, ...] = ()
     """Those that were proven to be bad."""
     queue: str = ""
+    table: str = ""
     """What the environment's file lets be hit."""
+
+
+def _nothing_more(_environment: Environment, _note: Note) -> dict[str, str]:
+    return {}
+
+
+def _nothing_to_say(_environment: Environment, _note: Note) -> Mapping[str, object] | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +51,7 @@ class DrillFault:
     prepare: Callable[[Environment, Wish], dict[str, str]]
     inject: Callable[[Environment, Note], None]
     undo: Callable[[Environment, Note], str]
+    marked: Callable[[Environment, Note], dict[str, str]] = _nothing_more
+    """How what it hits stands, to compare: of what nobody but the drill knows that it has to be there."""
+    word: Callable[[Environment, Note], Mapping[str, object] | None] = _nothing_to_say
+    """What a person would ask its recovery for, where no alarm tells of it; None: it is too early to ask."""

@@ -19,6 +19,7 @@ from rules.outcomes import Ending, Verdict
 from rules.promises import PROMISES
 from rules.rollback_targets import Deployment, known_broken
 from rules.severity import Tier
+from rules.spoilt_items import digest, spoilt_attribute
 from rules.track_records import Past, deliveries, false_starts, records
 
 NOW = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
@@ -88,6 +89,10 @@ def test_what_is_not_allowed_is_refused_and_what_is_is_named() -> None:
         {"allowed": [{"fault": "wrong-queue", "alarm": "strays", "queue": "billing"}]},
         {"allowed": [{"fault": "wrong-queue", "queue": QUEUE}]},
         {"allowed": [{"fault": "broken-release", "queue": QUEUE}]},
+        {"allowed": [{"fault": "polluted-table"}]},
+        {"allowed": [{"fault": "polluted-table", "table": "items", "queue": QUEUE}]},
+        {"allowed": [{"fault": "polluted-table", "table": "items", "alarm": "damaged"}]},
+        {"allowed": [{"fault": "polluted-table", "table": "items", "scenario": "canary-failure"}]},
         {"timezone": "Mars/Olympus"},
         {"window": {"start": "10:00", "end": "10:00"}},
         {"window": {"start": "10:00", "end": "11:00", "weekdays": []}},
@@ -104,6 +109,19 @@ def test_every_fault_is_known_and_drills_a_scenario_with_a_promise() -> None:
     """What a drill is graded by is there."""
     assert set(FAULT_KINDS) == set(FaultName)
     assert {kind.scenario for kind in FAULT_KINDS.values()} - {""} <= PROMISES.keys()
+
+
+def test_an_item_is_known_again_by_a_digest_that_tells_nothing_of_its_key() -> None:
+    """The same item in the same drill alone; of its attributes a text goes first, and never one of the key."""
+    key, item = ("id",), {"id": {"S": "jane"}, "a": {"N": "1"}, "b": {"S": "x"}}
+    one = digest(item, key, "drl-1")
+
+    assert one == digest({"id": {"S": "jane"}}, key, "drl-1")
+    assert len({one, digest(item, key, "drl-2"), digest({"id": {"S": "joe"}}, key, "drl-1")}) == 3
+    assert "jane" not in one
+    assert spoilt_attribute(item, key) == "b"
+    assert spoilt_attribute({"id": {"S": "jane"}, "a": {"N": "1"}}, key) == "a"
+    assert spoilt_attribute({"id": {"S": "jane"}}, key) == ""
 
 
 def at(**changes: Any) -> Circumstances:
