@@ -7,7 +7,7 @@ under the environment's lease, and ask for its run with the same key.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -110,7 +110,11 @@ def _in_cloudwatch(name: str, place: Place) -> Sequence[Alarm]:
 
 def _keep(ledger: Ledger, configuration: Configuration, firing: Sequence[Alarm]) -> int:
     """Keep those that lead somewhere and are not kept yet. Nobody delivered the others to us: they are left alone."""
-    new = [kept for alarm in firing if (kept := routed(alarm, configuration, now())).state == "stored"]
+    new = [
+        replace(kept, body=kept.body | {alarms.ASKED_FOR: True})
+        for alarm in firing
+        if (kept := routed(alarm, configuration, now())).state == "stored"
+    ]
     if not new:
         return 0
     with ledger.reading() as session:

@@ -84,7 +84,8 @@ def _happened(row: DrillRow, incident: IncidentRow | None) -> list[tuple[datetim
         (row.ended_at, "the drill ended"),
     ]
     if incident is not None:
-        by = "by an alarm" if incident.alarm_id else "by a person"
+        told_by_drill = "by the drill, in a person's place" if incident.opened_by == row.id else "by a person"
+        by = "by an alarm" if incident.alarm_id else told_by_drill
         told += [
             (incident.opened_at, f"{incident.id} was opened {by}"),
             (incident.closed_at, f"{incident.id} ended: {incident.ending}"),

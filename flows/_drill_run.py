@@ -7,12 +7,12 @@ from datetime import datetime
 from blocks.environment import Environment
 from flows._drill_end import LEASE_SECONDS, row_of, take_back
 from flows._drill_start import wish_for
-from flows._drill_watch import steady_again, wait_for_recovery
+from flows._drill_watch import heard, steady_again, wait_for_recovery
 from ledger import drills
 from ledger.cases import now
 from ledger.database import open_ledger
 from ledger.holders import this_process
-from rules.drill_grades import Observed
+from rules.drill_grades import Observed, overdue
 from rules.drills import AllowedDrill, FaultName
 from rules.errors import LeaseHeld
 from rules.outcomes import Verdict
@@ -43,11 +43,14 @@ def break_it(environment: Environment, drill: AllowedDrill, number: str) -> date
 def observe(environment: Environment, drill: AllowedDrill, number: str, seen: Observed) -> Observed:
     """See the incident to its end, whether all is well afterwards, and what differs from before."""
     incident, stopped = wait_for_recovery(environment, number)
+    alarm_only = drill.fault is FaultName.ALARM_ONLY
     seen = seen.model_copy(
         update={
             "incident": incident,
             "stopped": stopped,
-            "alarm_only": drill.fault is FaultName.ALARM_ONLY,
+            "late": stopped == overdue(row_of(number).gives_up_at),
+            "alarm_only": alarm_only,
+            "heard": heard(number, patiently=alarm_only and not stopped),
         }
     )
     if incident is None or incident.closed_at is None:

@@ -9,7 +9,7 @@ from ledger import drills, levers
 from ledger.cases import now
 from ledger.database import open_ledger
 from ledger.drill_rows import DrillRow
-from rules.drill_grades import Incident, stop_reason
+from rules.drill_grades import Heard, Incident, stop_reason
 from rules.outcomes import Verdict, Verification
 from tasks.kinds import pause, say
 
@@ -51,6 +51,20 @@ def look(drill: str) -> tuple[Incident | None, str]:
         other_alarms=tuple(alarms),
     )
     return incident, stopped
+
+
+def heard(drill: str, *, patiently: bool) -> Heard:
+    """How its alarm reached Backstop. A delivery may come after the look that found the alarm: it may be waited for."""
+    looks = 1
+    while (found := _heard(drill)) is Heard.ASKED and patiently and looks < _MOST_LOOKS:
+        looks += 1
+        pause(_POLL_SECONDS)
+    return found
+
+
+def _heard(drill: str) -> Heard:
+    with open_ledger().reading() as session:
+        return drills.heard(session, session.get_one(DrillRow, drill))
 
 
 def steady_again(environment: Environment, scenario: str) -> Verification:

@@ -21,6 +21,8 @@ from ledger.database import Ledger
 from ledger.models import AlarmRow
 from ledger.storable import Document
 
+ASKED_FOR = "asked_for"
+"""In the body of an alarm that nobody delivered: it was found by asking what fires."""
 _LARGEST_BATCH = 500
 """Rows in one statement: SQLite allows 32,766 variables."""
 _TABLE = cast("Table", AlarmRow.__table__)

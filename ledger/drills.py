@@ -13,12 +13,14 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from ledger import leases
+from ledger.alarms import ASKED_FOR
 from ledger.drill_rows import DrillRow
 from ledger.holders import Holder, is_dead
 from ledger.incidents import new_id
 from ledger.models import AlarmRow, IncidentRow
 from ledger.past import waited
-from rules.drill_grades import Graded, Incident
+from rules.alarms import AlarmStatus
+from rules.drill_grades import Graded, Heard, Incident
 from rules.drill_records import PastDrill
 from rules.errors import LeaseHeld, RecoveryRefused
 from rules.outcomes import Ending, Verdict
@@ -235,6 +237,23 @@ def answering(session: Session, row: DrillRow) -> Incident | None:
         by_alarm=found.alarm_id is not None or found.opened_by == row.id,
         waited_seconds=waited(session, found.id),
     )
+
+
+def heard(session: Session, row: DrillRow) -> Heard:
+    """How the alarms of the drill's scenario have reached Backstop since its fault is there."""
+    if row.intent_at is None:
+        return Heard.NOT
+    bodies = session.scalars(
+        select(AlarmRow.body).where(
+            AlarmRow.environment == row.environment,
+            AlarmRow.scenario == row.scenario,
+            AlarmRow.received_at >= row.intent_at,
+            AlarmRow.status == AlarmStatus.ALARM.value,
+        )
+    ).all()
+    if any(ASKED_FOR not in body for body in bodies):
+        return Heard.DELIVERED
+    return Heard.ASKED if bodies else Heard.NOT
 
 
 def others(session: Session, row: DrillRow) -> tuple[Sequence[str], Sequence[str]]:

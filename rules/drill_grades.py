@@ -7,9 +7,19 @@ called, something else happened, the drill was stopped) is inconclusive, and nev
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from rules.outcomes import Ending, Verdict
 from rules.values import Frozen
+
+
+class Heard(StrEnum):
+    """How a drill's alarm reached Backstop."""
+
+    DELIVERED = "delivered"
+    ASKED = "asked for"
+    """The look at standing alarms found it: that costs a minute, and covers for a webhook that is broken."""
+    NOT = "not at all"
 
 
 class Incident(Frozen):
@@ -32,12 +42,15 @@ class Observed(Frozen):
     scenario: str
     promised_seconds: float
     alarm_only: bool = False
-    """Nothing was broken: finding nothing to do is right."""
+    """Nothing was broken: finding nothing to do is right, and the way of the alarm is what is graded."""
+    heard: Heard = Heard.NOT
     not_steady: tuple[str, ...] = ()
     """What was not well before anything was broken; then nothing was."""
     injected_at: datetime | None = None
     stopped: str = ""
     """The condition that stopped the drill."""
+    late: bool = False
+    """It was that its time was over."""
     incident: Incident | None = None
     steady_after: Verdict | None = None
     after: tuple[str, ...] = ()
@@ -73,6 +86,8 @@ def graded(seen: Observed) -> Graded:
     if seen.injected_at is None:
         return _unsure(seen.stopped or "the fault could not be brought about")
     if seen.incident is None:
+        if seen.alarm_only and seen.late:
+            return Graded(grade=Verdict.FAIL, reasons=(_nothing_came(seen.heard),))
         return _unsure(seen.stopped or "no alarm started the scenario")
     if not seen.incident.by_alarm:
         return _unsure(f"{seen.incident.id} was started by a person, not by the alarm")
@@ -89,7 +104,18 @@ def graded(seen: Observed) -> Graded:
         )
     took = f"{to_recover(seen.incident):.0f} s, {seen.promised_seconds:g} s are promised"
     told = f"{seen.incident.ending or ''} in {took}"
-    return Graded(grade=Verdict.PASS, reasons=(told,))
+    return Graded(grade=Verdict.PASS, reasons=(told, *([_ASKED] if seen.heard is Heard.ASKED else [])))
+
+
+_ASKED = (
+    "the alarm was not delivered, only found by asking: look at its action, its subscription and the receiver"
+)
+
+
+def _nothing_came(heard: Heard) -> str:
+    if heard is Heard.NOT:
+        return "the alarm was set and never reached Backstop: look at its action, its subscription and the receiver"
+    return f"the alarm was {heard.value}, and no incident came of it: look at the receiver's and the responder's logs"
 
 
 def _failures(seen: Observed, incident: Incident) -> list[str]:
@@ -104,12 +130,19 @@ def _failures(seen: Observed, incident: Incident) -> list[str]:
         found.append(f"it is not well afterwards: {'; '.join(seen.after)}")
     if seen.left_broken:
         found.append("the fault was still there when the recovery had ended")
+    if seen.alarm_only and seen.heard is not Heard.DELIVERED:
+        found.append(_ASKED)
     found += [f"it is not as it was before: {each}" for each in seen.differences]
     return found
 
 
 def _unsure(reason: str) -> Graded:
     return Graded(grade=Verdict.INCONCLUSIVE, reasons=(reason,))
+
+
+def overdue(gives_up_at: datetime) -> str:
+    """What stops a drill whose time is over."""
+    return f"stopped: it was not over by {gives_up_at:%H:%M:%S} UTC"
 
 
 def stop_reason(
@@ -128,5 +161,5 @@ def stop_reason(
     if other_alarms:
         return f"stopped: an alarm outside the drill fires: {', '.join(other_alarms)}"
     if now > gives_up_at:
-        return f"stopped: it was not over by {gives_up_at:%H:%M:%S} UTC"
+        return overdue(gives_up_at)
     return ""

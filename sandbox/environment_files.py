@@ -98,7 +98,8 @@ def described(home: Home, place: Place, terraform: str) -> dict[str, Any]:
 
 def drills(place: Place) -> dict[str, Any]:
     """What may be broken on purpose by Backstop itself: nothing in prod."""
-    allowed = [{"fault": "broken-release"}, {"fault": "held-lock", "alarm": place.lock_alarm}]
+    locked = {"alarm": place.lock_alarm, "scenario": "stale-terraform-lock"}
+    allowed = [{"fault": "broken-release"}, {"fault": "held-lock"} | locked, {"fault": "alarm-only"} | locked]
     return {"allowed": allowed, "timezone": "Europe/London"}
 
 

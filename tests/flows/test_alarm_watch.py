@@ -84,6 +84,7 @@ def test_a_lost_webhook_costs_one_look(janitor: JanitorWorld) -> None:
     [run], [row] = janitor.runs(), rows(janitor)
     assert (len(first.started), first.problems, again.started, again.new) == (1, [], [], 0)
     assert (row.name, row.state, row.flow_run_id) == ("practice-errors", "dispatched", str(run.id))
+    assert alarms.ASKED_FOR in row.body
     assert run.parameters["request"] == {"requested_by": "alarm", "reason": row.name, "alarm": row.id}
     told = {"environment": janitor.environment, "board": janitor.board, "request": run.parameters["request"]}
     ended: Any = run_flow(recover, flow_run=run, parameters=told, return_type="state")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ledger import drills, leases
+from ledger.alarms import ASKED_FOR
 from ledger.cases import now
 from ledger.database import Ledger
 from ledger.drill_rows import DrillRow
@@ -15,7 +16,7 @@ from ledger.holders import this_process
 from ledger.incidents import Opening as IncidentOpening
 from ledger.incidents import close_case, decide_ending, open_case
 from ledger.models import AlarmRow
-from rules.drill_grades import Graded
+from rules.drill_grades import Graded, Heard
 from rules.errors import LeaseHeld, RecoveryRefused
 from rules.outcomes import Ending, Verdict
 
@@ -146,3 +147,26 @@ def test_the_incident_that_answers_and_what_comes_up_beside_it_are_told_apart(le
         assert answer is not None
         assert answer.ending is Ending.RECOVERED
         assert list(drills.others(session, row)[0]) == [other.incident_id]
+
+
+def test_how_an_alarm_was_heard_of_is_known(ledger: Ledger) -> None:
+    """Not yet; only by asking; delivered as well. What says that it is over is no alarm."""
+    drill = opened(ledger)
+    broken(ledger, drill)
+    found = []
+    for name, status, body in (
+        ("over", "ok", {}),
+        ("asked", "alarm", {ASKED_FOR: True}),
+        ("delivered", "alarm", {"summary": "x"}),
+    ):
+        with ledger.session() as session:
+            session.add(
+                AlarmRow(
+                    id=f"alm-{name}", source="sns", external_id=name, received_at=now(), name=name, status=status,
+                    scenario="canary-failure", environment="staging", state="stored", body=body,
+                )
+            )  # fmt: skip
+        with ledger.reading() as session:
+            found.append(drills.heard(session, session.get_one(DrillRow, drill)))
+
+    assert found == [Heard.NOT, Heard.ASKED, Heard.DELIVERED]

@@ -29,6 +29,7 @@ from ledger.database import open_ledger
 from ledger.models import IncidentRow
 from rules.outcomes import Verdict
 from sandbox import breaking, faults, kit_reading
+from sandbox.organs import organ_client
 from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Place
 from sandbox.practice import PRACTICES, Practice
 from sandbox.reading import read
@@ -71,7 +72,7 @@ def stack(
     sandbox.reset()
     home = tmp_path_factory.mktemp("alarms")
     routes = home / "routes.yaml"
-    accounts = {name: {"account": ACCOUNT, "region": REGION} for name in ENVIRONMENTS} | {MASKING: {}, QA: {}}
+    accounts = {name: {"account": ACCOUNT, "region": REGION} for name in (*ENVIRONMENTS, QA)} | {MASKING: {}}
     topics = [Place(name).topic for name in ENVIRONMENTS]
     told = {"environments": accounts, "topics": topics, "routes": [LOCKED, *SHIPPED["routes"]]}
     routes.write_text(yaml.safe_dump(SHIPPED | told))
@@ -197,7 +198,7 @@ def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbo
     assert second.parameters == {"release": fresh_sandbox.release(2)}
 
 
-DRILLED = ["broken-release", "held-lock"] if os.getenv("BACKSTOP_TRIAL") else ["broken-release"]
+DRILLED = ["broken-release", "alarm-only", *(["held-lock"] if os.getenv("BACKSTOP_TRIAL") else [])]
 
 
 @pytest.mark.parametrize("fault", DRILLED)
@@ -208,8 +209,9 @@ def test_a_drill_is_answered_by_its_alarm_and_passes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nobody starts a recovery: the alarm does, by webhook or by the janitor's look, and the world is as before."""
+    """Nobody starts a recovery: the alarm does, by its webhook, and the world and its alarms are as before."""
     fresh_sandbox.wait_until_green("preprod")
+    before = lock_alarm(fresh_sandbox)
     fresh_sandbox.subscribe(f"{stack.webhook_address}/alarms/sns")
     monkeypatch.setenv("PREFECT_API_URL", f"{stack.prefect_address}/api")
     monkeypatch.setenv("BACKSTOP_HOME", str(stack.home))
@@ -221,6 +223,37 @@ def test_a_drill_is_answered_by_its_alarm_and_passes(
 
     told = json.loads(capsys.readouterr().out)
     assert (code, told["grade"]) == (0, "pass"), told["reasons"]
+    assert "asking" not in "; ".join(told["reasons"])
     assert (told["fault"], told["fault_may_be_there"]) == (fault, False)
     found = read(fresh_sandbox.home, "preprod")
     assert (found.releases, found.lock) == ({fresh_sandbox.release(2)}, "")
+    assert lock_alarm(fresh_sandbox) == before
+
+
+@pytest.mark.skipif(not os.getenv("BACKSTOP_TRIAL"), reason="waits for the janitor: up to a minute")
+def test_an_alarm_that_nobody_delivers_fails_its_drill(
+    stack: Stack, fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a subscription the janitor finds the alarm: the drill fails by that, and one issue says where to look."""
+    fresh_sandbox.wait_until_green("preprod")
+    before = lock_alarm(fresh_sandbox)
+    monkeypatch.setenv("PREFECT_API_URL", f"{stack.prefect_address}/api")
+    monkeypatch.setenv("BACKSTOP_HOME", str(stack.home))
+    settings.cache_clear()
+
+    code = start("preprod", fault="alarm-only", as_json=True)
+
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["grade"], told["fault_may_be_there"]) == (4, "fail", False)
+    assert "only found by asking: look at its action, its subscription" in "; ".join(told["reasons"])
+    assert lock_alarm(fresh_sandbox) == before
+    [issue] = fresh_sandbox.github.seen()["threads"].values()
+    assert issue["title"].startswith("Drill failed: stale-terraform-lock in preprod")
+    assert "its subscription" in issue["body"]
+
+
+def lock_alarm(sandbox: Sandbox) -> str:
+    """How the alarm stands that drills set."""
+    client = organ_client("cloudwatch", sandbox.home.addresses().aws_url)
+    [found] = client.describe_alarms(AlarmNames=[Place("preprod").lock_alarm])["MetricAlarms"]
+    return str(found["StateValue"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rules.drill_grades import Incident, Observed, graded, stop_reason
+from rules.drill_grades import Heard, Incident, Observed, graded, stop_reason
 from rules.drill_permission import Circumstances, hindrances
 from rules.drill_records import PastDrill, drill_records, passed_total
 from rules.drills import FAULT_KINDS, AllowedDrill, DrillPolicy, DrillWindow, FaultName, in_turn
@@ -239,10 +239,21 @@ def incident(**changes: Any) -> Incident:
         ({"incident": incident(ending=Ending.REFUSED)}, Verdict.FAIL, "refused"),
         ({"incident": incident(ending=Ending.NOTHING_TO_DO)}, Verdict.FAIL, "nothing to do"),
         (
-            {"incident": incident(ending=Ending.NOTHING_TO_DO), "alarm_only": True},
+            {"incident": incident(ending=Ending.NOTHING_TO_DO), "alarm_only": True, "heard": Heard.DELIVERED},
             Verdict.PASS,
             "nothing to do",
         ),
+        # Where only the way of the alarm is drilled, it must have been the webhook's.
+        ({"alarm_only": True, "heard": Heard.ASKED}, Verdict.FAIL, "only found by asking"),
+        ({"heard": Heard.ASKED}, Verdict.PASS, "only found by asking"),
+        ({"alarm_only": True, "incident": None, "late": True}, Verdict.FAIL, "never reached Backstop"),
+        (
+            {"alarm_only": True, "incident": None, "late": True, "heard": Heard.DELIVERED},
+            Verdict.FAIL,
+            "no incident came of it",
+        ),
+        ({"alarm_only": True, "incident": None, "stopped": "the lever"}, Verdict.INCONCLUSIVE, "lever"),
+        ({"incident": None, "late": True, "stopped": "over"}, Verdict.INCONCLUSIVE, "over"),
         ({"steady_after": Verdict.FAIL, "after": ("x",)}, Verdict.FAIL, "not well afterwards: x"),
         ({"left_broken": True}, Verdict.FAIL, "still there"),
         ({"differences": ("code was 1 and is 2",)}, Verdict.FAIL, "not as it was before: code"),
