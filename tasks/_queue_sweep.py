@@ -25,7 +25,7 @@ EMPTY_ANSWERS = 2
 CALL_SECONDS = 10
 """A message that a dead run was just receiving is hidden from then on; so long a call takes at most."""
 
-GATHERED = 50
+GATHERED = 100
 """So many messages share one copy."""
 
 SHORTEST_HOLD, LONGEST_HOLD = 30, 43_200
