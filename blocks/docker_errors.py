@@ -32,7 +32,8 @@ def translated(doing: str) -> Iterator[None]:
             f"Could not {doing}: {_said(error)}", hint="Look with `docker ps -a` on that host."
         ) from error
     except errors.APIError as error:
-        if error.response is not None and error.response.status_code == requests.codes.unavailable:
+        unavailable = error.response is not None and error.response.status_code == requests.codes.unavailable
+        if unavailable or (error.is_server_error() and any(each in _said(error) for each in _GOING_DOWN)):
             raise TransientFailure(f"Could not {doing}: {_said(error)}", hint=_AGAIN) from error
         raise StepFailed(f"Could not {doing}: {_said(error)}", hint=_hint(_said(error))) from error
     except errors.DockerException as error:
@@ -51,6 +52,16 @@ def translated(doing: str) -> Iterator[None]:
 _AGAIN = (
     "The Docker engine did not answer; it is tried again. `systemctl status docker` on that host tells more."
 )
+
+
+_GOING_DOWN = (
+    "database not open",
+    "connection is closing",
+    "transport is closing",
+    "context canceled",
+    "containerd.sock",
+)
+"""In the words of an engine that is just stopping: it has closed what it needs, and still answers."""
 
 
 def _hint(said: str) -> str:

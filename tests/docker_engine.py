@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,31 @@ if TYPE_CHECKING:
     from blocks.environment import Environment
     from sandbox.stack.engine import Engine
     from sandbox.stack.stack import DockerStack
+
+
+class OwnEngine:
+    """An engine that a test may restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.address = folder, f"unix://{folder}/engine.sock"
+        (folder / "engine.json").write_text("{}", encoding="utf-8")
+        self.log = folder.with_name(f"{folder.name}.log")
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        from sandbox.stack import engine as engines
+        from sandbox.stack import engine_host
+        from sandbox.stack.stack import wait_for
+
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(engine_host.command(self.folder), stdout=log, stderr=log)
+        wait_for(lambda: engines.answers(self.address), "the engine answers", 20)
+
+    def stop(self) -> None:
+        """End it as the machine's service manager does."""
+        self.process.terminate()
+        self.process.wait(20)
 
 
 def no_engine(reason: RecoveryRefused) -> None:
@@ -101,3 +127,20 @@ def private_engine_folder(engine: Engine) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="backstop-engine-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_engine(private_engine_folder: Path) -> Iterator[OwnEngine]:
+    """Give a test an engine of its own, with the images."""
+    import docker
+
+    from sandbox.stack import engine_host, images
+
+    engine = OwnEngine(private_engine_folder)
+    try:
+        images.load(docker.DockerClient(engine.address, version="auto", timeout=60))
+        yield engine
+    finally:
+        engine.stop()
+        engine_host.remove(engine.folder)
+        engine.log.unlink()

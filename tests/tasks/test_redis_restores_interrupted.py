@@ -17,51 +17,15 @@ import pytest
 from ledger.cases import Case
 from rules.errors import StepFailed
 from rules.redis_restores import Mark
-from sandbox.stack import engine as engines
-from sandbox.stack import engine_host, images
 from sandbox.stack.engine import Engine
-from sandbox.stack.stack import wait_for
 from tasks._redis_folder import RedisFolder
 from tasks.redis_restores import restore_redis_data
 from tasks.redis_returns import put_back_redis_data
+from tests.docker_engine import OwnEngine
 from tests.lone_redis import Setting, lone_redis
 from tests.tasks.test_redis_restores import KEYS, fill, kept, spoil, told
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-class OwnEngine:
-    """An engine that a test may restart."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.address = folder, f"unix://{folder}/engine.sock"
-        (folder / "engine.json").write_text("{}", encoding="utf-8")
-        self.log = folder.with_name(f"{folder.name}.log")
-        self.start()
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(engine_host.command(self.folder), stdout=log, stderr=log)
-        wait_for(lambda: engines.answers(self.address), "the engine answers", 20)
-
-    def stop(self) -> None:
-        """End it as the machine's service manager does."""
-        self.process.terminate()
-        self.process.wait(20)
-
-
-@pytest.fixture
-def own_engine(private_engine_folder: Path) -> Iterator[OwnEngine]:
-    """Give a test an engine of its own, with the images."""
-    engine = OwnEngine(private_engine_folder)
-    try:
-        images.load(docker.DockerClient(engine.address, version="auto", timeout=60))
-        yield engine
-    finally:
-        engine.stop()
-        engine_host.remove(engine.folder)
-        engine.log.unlink()
 
 
 def test_the_engine_restarts_while_it_is_restored(
