@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.container_monitor import DOWN, MISSING, TOKEN, monitor
 from benchmarks.figures import Figure
 from benchmarks.practice import practice_sandbox
+from benchmarks.prediction_coverage import coverage
 
 if TYPE_CHECKING:
     from deployments.stack import Stack
@@ -60,12 +61,14 @@ def measure() -> Iterator[Figure]:
                 if place == "preprod":
                     box.wait_until_green(place)
                 _add(found[fault], _drilled(stack, fault, place))
+        foreseen = list(coverage())
     Console(stderr=True, width=150).print(_table(found))
     for fault, told in found.items():
         yield Figure.raw(f"drills of {fault}, recovered", 100 * told.recovered / len(told.grades), "%")
         yield Figure.exactly(
             f"drills of {fault} that did not pass", sum(each != "pass" for each in told.grades), "", 0
         )
+    yield from foreseen
 
 
 def _table(found: dict[str, Drills]) -> Table:

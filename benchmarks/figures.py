@@ -39,6 +39,11 @@ class Figure:
         return cls(name, value, unit, f"≥ {limit:g}", value >= limit)
 
     @classmethod
+    def between(cls, name: str, value: float, unit: str, low: float, high: float) -> Self:
+        """A figure that promises to lie from `low` to `high`."""
+        return cls(name, value, unit, f"{low:g}-{high:g}", low <= value <= high)
+
+    @classmethod
     def exactly(cls, name: str, value: float, unit: str, wanted: float) -> Self:
         """A count that promises to be `wanted`."""
         return cls(name, value, unit, f"= {wanted:g}", value == wanted)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
 from benchmarks.practice import practice_sandbox
+from benchmarks.prediction_coverage import coverage
 
 if TYPE_CHECKING:
     from blocks.environment import Environment
@@ -47,14 +48,14 @@ def measure() -> Iterator[Figure]:
         told = _told(done.data)
         if folder := os.environ.get("REPORT"):
             _keep(Path(folder), done.page, told, began)
+        foreseen = list(coverage())
     yield Figure.exactly("recovered", recovered, "", len(outcomes))
     for record in told.records:
         if record.to_recover:
             name = f"{record.environment}, {record.scenario}"
             yield Figure.at_most(f"{name}: median", record.to_recover.median, "s", record.promised)
             yield Figure.raw(f"{name}: p95 of {record.to_recover.count}", record.to_recover.p95, "s")
-    if told.foretold.value is not None:
-        yield Figure.raw(f"within their prediction, of {told.foretold.of}", 100 * told.foretold.value, "%")
+    yield from foreseen
 
 
 def _after(today: date, period: object) -> date:
