@@ -6,6 +6,7 @@ Whoever ends it, the drill itself or the janitor, does the same; each step is wr
 from __future__ import annotations
 
 from blocks.environment import Environment
+from flows._drill_findings import tell
 from flows._drill_word import take_word_back
 from ledger import drills
 from ledger.cases import now
@@ -13,14 +14,10 @@ from ledger.database import open_ledger
 from ledger.drill_rows import DrillRow
 from ledger.holders import this_process
 from rules.drill_grades import Graded
-from rules.errors import BackstopError, LeaseHeld, StepFailed
+from rules.errors import BackstopError, LeaseHeld
 from rules.escalation import Message
-from rules.outcomes import Verdict
-from rules.promises import PROMISES
-from rules.severity import Severity
 from tasks.announcements import announce
 from tasks.drill_faults import undo_fault
-from tasks.github_messages import put_issue
 from tasks.kinds import say
 from tasks.notices import Mood
 
@@ -83,44 +80,6 @@ def close(environment: Environment, drill: str, graded: Graded, incident: str | 
     with open_ledger().session("drill: ended") as session:
         drills.end(session, drill, graded, incident, now())
     tell(environment, row_of(drill))
-
-
-def tell(environment: Environment, row: DrillRow) -> None:
-    """Tell people of a drill that failed, once: an issue, and a page where the path is critical."""
-    if row.told_at is not None:
-        return
-    reasons = "; ".join(row.reasons.get("reasons", ()))
-    say(f"{row.id}: {row.grade}: {reasons}.")
-    if row.grade == Verdict.FAIL.value:
-        _open_issue(environment, row, reasons)
-        if PROMISES[row.scenario].severity is Severity.CRITICAL:
-            announce(environment, row.id, _failed(row, reasons), Mood.FAILURE)
-    with open_ledger().session("drill: told") as session:
-        session.get_one(DrillRow, row.id).told_at = now()
-
-
-def _open_issue(environment: Environment, row: DrillRow, reasons: str) -> None:
-    if environment.github is None:
-        return
-    title = f"Drill failed: {row.scenario} in {row.environment} ({row.id})"
-    body = (
-        f"The drill {row.id} brought about `{row.fault}` in {row.environment}, and the recovery did not keep its "
-        f"promise: {reasons}.\n\n- [ ] Read {row.incident_id or 'the run'} and find the cause.\n"
-        "- [ ] Mend it, and drill it again."
-    )
-    try:
-        put_issue(environment, title, f"drill {row.id}", body)
-    except StepFailed as error:
-        say(f"The issue could not be opened; the ledger has the grade: {error.message}")
-
-
-def _failed(row: DrillRow, reasons: str) -> Message:
-    return Message(
-        title=f"{row.environment}: the drill of {row.scenario} failed",
-        condition=f"{reasons}. It was a drill: its fault is undone.",
-        actions=(f"drill {row.id}", f"fault {row.fault}"),
-        needs=f"Find out why: `backstop show {row.incident_id}`." if row.incident_id else "Find out why.",
-    )
 
 
 def _tell_not_undone(environment: Environment, drill: str, error: BackstopError) -> None:

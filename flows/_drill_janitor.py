@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows._drill_end import close, owed, take_back_or_owe, tell
+from flows._drill_end import close, owed, take_back_or_owe
+from flows._drill_findings import tell
 from flows._environments import environment_named
 from ledger import drills
 from ledger.cases import now
@@ -43,7 +44,6 @@ def _finish(row: DrillRow) -> str:
         seen = Observed(scenario=row.scenario, promised_seconds=row.promised_seconds, died=True)
         close(environment, row.id, graded(seen), incident.id if incident else None)
         done.append("it is ended as inconclusive, for its process is dead")
-    elif row.told_at is None:
-        tell(environment, row)
+    elif row.told_at is None and tell(environment, row):
         done.append("people are told")
     return f"drill {row.id}: {'; '.join(done)}" if done else ""

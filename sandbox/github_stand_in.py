@@ -49,6 +49,11 @@ class StandIn:
         }
         self._told("threads", told)
 
+    def plant_issue(self, number: int, title: str, body: str, *labels: str, state: str = "open") -> None:
+        """Put an issue there; putting it again changes nothing."""
+        told = {"number": number, "title": title, "body": body, "labels": labels, "state": state}
+        self._told("threads", told)
+
     def trouble(self, *troubles: dict[str, Any]) -> None:
         """What goes wrong from now on; nothing given: nothing."""
         self._told("trouble", list(troubles))

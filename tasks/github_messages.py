@@ -80,28 +80,58 @@ def open_issue(environment: Environment, title: str, marker: str, body: str) -> 
     GitHub permissions: issues: write
     Permissions: none of AWS
     """
-    return put_issue(environment, title, marker, body)
-
-
-def put_issue(environment: Environment, title: str, marker: str, body: str) -> Effect:
-    """The same outside an incident: what is found there is told by whoever found it."""
     repository, text = repository_of(environment), _marked(marker, body)
-    title = " ".join(redact(title).split())[:250]
     with (
         translated(f"open an issue in {repository.full_name}"),
         repository.client(environment.account) as github,
     ):
         for issue in _issues(github, repository):
             if _has(_plain(issue.body or ""), marker):
-                return Effect(
-                    subject=f"issue #{issue.number}",
-                    changed=False,
-                    after=issue.html_url,
-                    detail="it is there",
-                )
-        made = github.rest.issues.create(
-            repository.owner, repository.name, title=title, body=text, labels=[LABEL]
+                return _there(issue)
+        return _opened(github, repository, title, text)
+
+
+def put_finding(environment: Environment, title: str, matter: str, event: str, body: str) -> Effect:
+    """Open an issue on a matter, or say on the one that is open that it happened again: once for each event.
+
+    An issue that was closed is done with: the next event opens another. It is called outside incidents: what it found
+    is told by whoever found it.
+
+    Raises:
+        TransientFailure: GitHub does not answer; called again it finds what was said, and says nothing twice.
+        StepFailed: it refuses.
+    """
+    repository, marker = repository_of(environment), f"{matter} {event}"
+    text, same = _marked(marker, body), None
+    with (
+        translated(f"open an issue in {repository.full_name}"),
+        repository.client(environment.account) as github,
+    ):
+        for issue in _issues(github, repository):
+            said = _plain(issue.body or "")
+            if _has(said, marker):
+                return _there(issue)
+            if issue.state == "open" and said.startswith(f"<!-- backstop: {matter} "):
+                same = issue
+        if same is None:
+            return _opened(github, repository, title, text)
+        if any(_has(_plain(each.body or ""), marker) for each in _comments(github, repository, same.number)):
+            return _there(same)
+        made = github.rest.issues.create_comment(
+            repository.owner, repository.name, same.number, body=text
         ).parsed_data
+    return Effect(subject=f"issue #{same.number}", changed=True, before="an open issue", after=made.html_url)
+
+
+def _there(issue: Any) -> Effect:
+    return Effect(subject=f"issue #{issue.number}", changed=False, after=issue.html_url, detail="it is there")
+
+
+def _opened(github: GitHub[TokenAuthStrategy], repository: GithubRepository, title: str, text: str) -> Effect:
+    told = " ".join(redact(title).split())[:250]
+    made = github.rest.issues.create(
+        repository.owner, repository.name, title=told, body=text, labels=[LABEL]
+    ).parsed_data
     return Effect(subject=f"issue #{made.number}", changed=True, before="none", after=made.html_url)
 
 

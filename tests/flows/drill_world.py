@@ -137,7 +137,7 @@ def when_broken(ledger: Ledger, then: Callable[[], object]) -> Iterator[None]:
     def broken() -> bool:
         with ledger.reading() as session:
             rows = drills.listed(session, most=1)
-        return bool(rows and rows[0].injected_at)
+        return bool(rows and rows[0].injected_at and not rows[0].ended_at)
 
     def watch() -> None:
         while not over.wait(0.02):
