@@ -26,21 +26,25 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Failed
 
 from deployments.lifeline import CANCEL
-from rules.errors import RecoveryRefused
+from rules.errors import BackstopError, RecoveryRefused
 from rules.values import Frozen
 
 log = logging.getLogger("backstop.run")
 
 
-class RefusalsAsSentences(logging.Filter):
-    """A refusal is an answer and no crash: its run's page shows what is to be done, and no traceback above it."""
+class ErrorsAsSentences(logging.Filter):
+    """An error of ours says what is wrong and what to do: its run's page shows that, and no traceback above it.
+
+    One that another error caused keeps its traceback.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say the refusal in place of Prefect's `Encountered exception`; let everything pass."""
+        """Say the error in place of Prefect's `Encountered exception`; let everything pass."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, RecoveryRefused):
+        if isinstance(error, BackstopError) and error.__cause__ is None:
+            begins = "Refused: " if isinstance(error, RecoveryRefused) else ""
             hint = f"\nHint: {error.hint}" if error.hint else ""
-            record.msg, record.args, record.exc_info = f"Refused: {error.message}{hint}", (), None
+            record.msg, record.args, record.exc_info = f"{begins}{error.message}{hint}", (), None
         return True
 
 
@@ -126,7 +130,7 @@ def _carry_out(assignment: Assignment, client: SyncPrefectClient) -> None:
         client.set_flow_run_state(run.id, Failed(message=str(refusal)), force=True)
         return
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(RefusalsAsSentences())
+        logging.getLogger(name).addFilter(ErrorsAsSentences())
     try:
         run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
     except (Abort, Pause, TerminationSignal):

@@ -96,12 +96,11 @@ def _firing(configuration: Configuration, only: str, looked: Looked) -> list[Ala
 
 def _in_cloudwatch(name: str, place: Place) -> Sequence[Alarm]:
     environment = environment_named(name)
-    if environment.account is None or (environment.account.account_id, environment.account.region) != (
-        place.account,
-        place.region,
-    ):
+    account = environment.account
+    here = f"the account {account.account_id} in {account.region}" if account else "no account"
+    if here != (said := f"the account {place.account} in {place.region}"):
         raise RecoveryRefused(
-            f"{name} is not in the account and region that the routes file says.",
+            f"{name} is in {here}, and the routes file says {said}.",
             hint="Bring the two into agreement: until then none of its alarms starts anything.",
         )
     found: Sequence[Alarm] = firing_in_cloudwatch(environment)

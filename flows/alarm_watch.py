@@ -11,6 +11,7 @@ from blocks.settings import settings
 from flows._alarm_routes import load_configuration
 from flows._alarm_watching import watch_alarms
 from flows._prefect_server import prefect_server
+from flows._wording import several
 from ledger.database import open_ledger
 from rules.errors import RecoveryRefused, StepFailed
 from rules.names import EnvironmentName
@@ -56,10 +57,11 @@ def alarm_watch(
         looked = watch_alarms(client, open_ledger(), configuration, environment or "")
     for line in looked.started:
         say(f"Started {line}.")
-    say(f"{looked.firing} alarms fire, {looked.new} of them were not known.")
+    say(f"{several(looked.firing, 'alarm fires', 'alarms fire')}; not known before: {looked.new}.")
     if looked.problems:
         raise StepFailed(
-            "Not every alarm could be looked at: " + "; ".join(looked.problems),
-            hint="The rest was looked at. Check the credentials and addresses.",
+            "Not every alarm could be looked at: " + " ".join(looked.problems),
+            hint="The rest was looked at. Until that is mended, nothing there starts by an alarm: correct "
+            f"`environments` and `senders` in {settings().alarm_routes}, or the credentials.",
         )
     return Watched(firing=looked.firing, new=looked.new, started=tuple(looked.started))

@@ -157,8 +157,12 @@ def test_what_cannot_be_looked_at_is_said(janitor: JanitorWorld) -> None:
     told |= {"environments": {janitor.name: other}, "senders": {"am": am}}
     settings().alarm_routes.write_text(yaml.safe_dump(told))
 
-    with pytest.raises(StepFailed, match=r"am does not answer.*not in the account and region"):
+    wrong = (
+        r"am does not answer.* is in the account 123456789012 .*the routes file says the account 999999999999"
+    )
+    with pytest.raises(StepFailed, match=wrong) as failed:
         alarm_watch.fn()
+    assert str(settings().alarm_routes) in failed.value.hint
     with pytest.raises(RecoveryRefused, match="says nothing of nowhere"):
         alarm_watch.fn("nowhere")
     assert rows(janitor) == []

@@ -12,6 +12,7 @@ from deployments.stack import Stack
 from ledger import drills
 from ledger.drill_rows import DrillRow
 from sandbox import reading
+from sandbox.organs import organ_client
 from tests.ui.conftest import RECOVERY_MILLISECONDS, ledger_of, newest_incident
 from tests.ui.run_form import choose, choose_environment, open_form, submit, tick, write
 
@@ -41,6 +42,36 @@ def test_upkeep_is_started_by_hand(page: Page, stack: Stack, deployment: str) ->
     if artifact := SHOWS[deployment]:
         page.get_by_text("Artifacts", exact=True).first.click()
         expect(page.get_by_text(artifact).first).to_be_visible()
+
+
+@pytest.mark.skipif(not ALL, reason="make test looks at the alarms without a browser")
+def test_an_alarm_that_nobody_delivered_is_looked_for_by_hand(
+    page: Page, proven: Stack, sandbox: Sandbox
+) -> None:
+    """Started from its form, alarm-watch finds what fires, and the scenario that the routes say has its incident."""
+    sandbox.reset()
+    client = organ_client("cloudwatch", sandbox.home.addresses().aws_url)
+    alarm = sandbox.place("preprod").lock_alarm
+    client.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="nobody is told")
+    try:
+        open_form(page, "alarm-watch", shows="Environment")
+        write(page, "Environment", "preprod")
+        submit(page)
+        expect(page.locator(".state-badge").first).to_have_text("Completed", timeout=RECOVERY_MILLISECONDS)
+        expect(page.get_by_text("1 alarm fires").first).to_be_visible()
+        sandbox.wait_for(lambda: answered(proven), "the incident ends")
+    finally:
+        client.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="over")
+
+    incident = newest_incident(proven)
+    assert (incident.ending, bool(incident.alarm_id)) == ("nothing to do", True)
+
+
+def answered(stack: Stack) -> bool:
+    """Whether the lock's scenario has had its incident in preprod."""
+    incident = newest_incident(stack)
+    named = (incident.scenario, incident.environment) == ("stale-terraform-lock", "preprod")
+    return named and incident.closed_at is not None
 
 
 def test_a_drill_is_started_by_hand(page: Page, proven: Stack, sandbox: Sandbox) -> None:
