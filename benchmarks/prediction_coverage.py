@@ -20,7 +20,7 @@ def coverage() -> Iterator[Figure]:
     """Of every kind of work that the ledger has proven runs of."""
     kinds = list(_seconds())
     came = [within for seconds in kinds for within in _kept(seconds)]
-    chance = random.Random(SEED)  # noqa: S311 - repeatable, no secret
+    chance = random.Random(SEED)  # noqa: S311 - no secret, and repeatable
     shuffled = [
         within
         for seconds in kinds

@@ -171,7 +171,7 @@ def share_told(share: Share) -> str:
 def _time(found: Durations | None) -> str:
     if found is None:
         return "–"
-    return f"{short_seconds(found.median)} (p95 {short_seconds(found.p95)}, {found.count})"
+    return f"{short_seconds(found.median)} (p95 {short_seconds(found.p95)}, of {found.count})"
 
 
 def _drawn(told: TrackRecord, width: int) -> str:
