@@ -25,6 +25,7 @@ from benchmarks.container_monitor import DOWN, MISSING, TOKEN, monitor
 from benchmarks.figures import Figure
 from benchmarks.practice import practice_sandbox
 from benchmarks.prediction_coverage import coverage
+from sandbox.test_kit.place import QA, STRAYS_ALARM, TOPIC
 
 if TYPE_CHECKING:
     from deployments.stack import Stack
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("DRILLS", "2"))
 PATIENCE_SECONDS = 400.0
-ON_AWS, ON_DOCKER = ("broken-release", "held-lock"), ("killed-gateway", "corrupted-redis")
+ON_AWS, ON_QUEUES = ("broken-release", "held-lock"), ("wrong-queue",)
+ON_DOCKER = ("killed-gateway", "corrupted-redis")
 
 
 @dataclass
@@ -49,7 +51,7 @@ def measure() -> Iterator[Figure]:
     """Each fault as often, in turn."""
     found: dict[str, Drills] = defaultdict(Drills)
     with practice_sandbox() as box, ExitStack() as parts:
-        places = dict.fromkeys(ON_AWS, "preprod")
+        places = dict.fromkeys(ON_AWS, "preprod") | dict.fromkeys(ON_QUEUES, QA)
         box.deploy("preprod", 2)
         if _with_docker(box):
             places |= dict.fromkeys(ON_DOCKER, "masking")
@@ -164,12 +166,16 @@ def _routes(box: Sandbox) -> dict[str, Any]:
     token = {"source": "environment", "name": "BENCH_TOKEN"}
     by_monitor = {"source": "monitor", "environment": "masking"}
     return {
-        "topics": [place.topic],
-        "environments": {"preprod": {"account": ACCOUNT, "region": REGION}, "masking": {}},
+        "topics": [place.topic, TOPIC],
+        "environments": {
+            **{name: {"account": ACCOUNT, "region": REGION} for name in ("preprod", QA)},
+            "masking": {},
+        },
         "senders": {"monitor": {"format": "alertmanager", "token": token}},
         "routes": [
             {"alarm": place.lock_alarm, "scenario": "stale-terraform-lock", **of},
             {"alarm": f"{place.alarm_prefix}*", "scenario": "canary-failure", **of},
+            {"alarm": STRAYS_ALARM, "scenario": "wrong-queue-publish", "environment": QA},
             {"alarm": DOWN, "scenario": "container-start-failure", **by_monitor},
             {"alarm": MISSING, "scenario": "redis-corruption", **by_monitor},
         ],

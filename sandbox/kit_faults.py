@@ -46,6 +46,7 @@ def publish_to_wrong_queue(sandbox: Sandbox, environment: str) -> None:
     kit_runs.start(place, STRAY_RUN, "--count", str(COUNT), "--misbehave", "linger")
     kit_runs.wait_until_published(place, STRAY_RUN, COUNT)
     _consume(place, BILLING)
+    place.alarm("ALARM", f"{COUNT} messages that no producer accounts for")
 
 
 def publish_to_wrong_fifo(sandbox: Sandbox, environment: str) -> None:
@@ -61,6 +62,7 @@ def forget_stray_run(sandbox: Sandbox, environment: str) -> None:
     place = _place(sandbox, environment)
     kit_runs.end_runs(place.home)
     place.configure(INTAKE)
+    place.alarm("OK", "nothing but billing's own")
 
 
 def finish_a_run(sandbox: Sandbox, environment: str) -> None:

@@ -14,6 +14,7 @@ from sandbox.test_kit.place import (
     INTAKE_FIFO,
     LOG_GROUPS,
     QA,
+    STRAYS_ALARM,
     KitPlace,
     dead,
 )
@@ -55,6 +56,7 @@ def described(home: Home) -> dict[str, Any]:
             "grace_seconds": 1.0,
             "run_timeout_seconds": 60.0,
         },
+        "drills": {"allowed": [{"fault": "wrong-queue", "alarm": STRAYS_ALARM, "queue": place.url(BILLING)}]},
     }
 
 

@@ -24,6 +24,12 @@ BILLING, BILLING_FIFO = "qa-billing-events", "qa-billing-events.fifo"
 RUNNER, RUNNER_SECRET = "qa-orders-runner", "qa/orders/runner-key"
 """The kit's own user, and where its access key is kept."""
 
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:qa-orders-alarms"
+"""The topic that its alarms are published to."""
+
+STRAYS_ALARM = "qa-billing-strays"
+"""The alarm on what billing's queue gets and its producers do not account for."""
+
 BLOCKED = "999999999999"
 """An account that everybody knows not to touch."""
 
@@ -106,6 +112,12 @@ class KitPlace:
         """The sandbox's own client."""
         return organ_client(service, self.home.addresses().aws_url)
 
+    def alarm(self, state: str, reason: str) -> None:
+        """What CloudWatch says of billing's queue: nobody counts its messages here but who breaks it."""
+        self.client("cloudwatch").set_alarm_state(
+            AlarmName=STRAYS_ALARM, StateValue=state, StateReason=reason
+        )
+
     def configure(self, queue: str = INTAKE, **more: str) -> None:
         """Write the kit's `.env`: where it publishes, what it reads."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
@@ -140,6 +152,11 @@ def open_qa(home: Home) -> None:
         sqs.create_queue(QueueName=name, Attributes=attributes)
     for queue in (BILLING, BILLING_FIFO, dead(BILLING)):
         publish_innocents(place, queue, OTHERS if queue != dead(BILLING) else 2)
+    place.client("cloudwatch").put_metric_alarm(
+        AlarmName=STRAYS_ALARM, Namespace="QA/Queues", MetricName="UnaccountedMessages", Statistic="Sum",
+        ComparisonOperator="GreaterThanThreshold", Threshold=0, Period=60, EvaluationPeriods=1,
+        TreatMissingData="notBreaching", AlarmActions=[TOPIC],
+    )  # fmt: skip
     write_logs(place)
     place.configure()
 
