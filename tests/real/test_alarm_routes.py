@@ -34,11 +34,11 @@ from sandbox.places import ACCOUNT, ENVIRONMENTS, REGION, Place
 from sandbox.practice import PRACTICES, Practice
 from sandbox.reading import read
 from sandbox.stack_organ import MASKING
-from sandbox.test_kit.place import QA
+from sandbox.test_kit.place import QA, TOPIC
 from sandbox.world import Sandbox
 from tasks.release_packages import package_of
 from tests.practising import given
-from tests.real.deliveries import VARIABLES, Delivery, alarm_of, delivery
+from tests.real.deliveries import VARIABLES, Delivery, delivery
 from tests.webhooks.github_rig import PREPROD, job, signed
 
 pytestmark = [
@@ -73,7 +73,7 @@ def stack(
     home = tmp_path_factory.mktemp("alarms")
     routes = home / "routes.yaml"
     accounts = {name: {"account": ACCOUNT, "region": REGION} for name in (*ENVIRONMENTS, QA)} | {MASKING: {}}
-    topics = [Place(name).topic for name in ENVIRONMENTS]
+    topics = [*(Place(name).topic for name in ENVIRONMENTS), TOPIC]
     told = {"environments": accounts, "topics": topics, "routes": [LOCKED, *SHIPPED["routes"]]}
     routes.write_text(yaml.safe_dump(SHIPPED | told))
     extra = VARIABLES | {
@@ -153,8 +153,6 @@ def test_an_alarm_recovers_its_environment(
     try:
         for fault in practice.faults:
             faults.start(fresh_sandbox, fault, environment)
-        if environment == QA and "source" not in route:
-            fire(fresh_sandbox, alarm_of(route))
         if "source" in route:
             deliver(stack, route["source"], delivery(route, given(fresh_sandbox, practice)))
 
@@ -173,17 +171,6 @@ def test_an_alarm_recovers_its_environment(
     fresh_sandbox.wait_until_green(environment)
     found = read(fresh_sandbox.home, environment)
     assert (found.releases, found.lock) == ({fresh_sandbox.release(2)}, "")
-
-
-def fire(sandbox: Sandbox, alarm: str) -> None:
-    """An alarm that nothing in the sandbox evaluates goes off, and tells a topic that is taken."""
-    client = organ_client("cloudwatch", sandbox.home.addresses().aws_url)
-    client.put_metric_alarm(
-        AlarmName=alarm, Namespace="AWS/SQS", MetricName="NumberOfMessagesSent", Statistic="Sum", Threshold=1,
-        ComparisonOperator="GreaterThanThreshold", Period=60, EvaluationPeriods=1,
-        AlarmActions=[Place("preprod").topic],
-    )  # fmt: skip
-    client.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="strays")
 
 
 def test_two_failed_deployments_are_recovered_at_once(stack: Stack, fresh_sandbox: Sandbox) -> None:
