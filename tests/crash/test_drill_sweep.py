@@ -28,7 +28,7 @@ from blocks.settings import settings
 from flows._drill_janitor import finish_drills
 from ledger import drills
 from ledger.cases import now
-from ledger.database import forget_opened, open_ledger
+from ledger.database import _cross, forget_opened, open_ledger
 from ledger.drill_rows import DrillRow
 from ledger.holders import this_process
 from ledger.incidents import Opening, close_case, decide_ending, open_case
@@ -49,6 +49,8 @@ FAULTS = [
     "killed-gateway",
     "corrupted-redis",
 ]
+CHANGES = ("Delete", "Publish", "Put", "Send", "Set", "Update")
+"""How the AWS calls begin that change something: a drill is killed after each, too."""
 SWEPT = FAULTS if ALL else FAULTS[:1]
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
@@ -59,7 +61,9 @@ def drill_and_answer(told: dict[str, Any], scenario: str, server: str) -> object
 
     It mends nothing, so that the fault is there until it is undone.
     """
+    from botocore.client import BaseClient
     from prefect.settings import PREFECT_API_URL, temporary_settings
+    from redis.client import Pipeline
 
     from flows import _drill_word
     from flows.rollback_drill import rollback_drill
@@ -85,6 +89,20 @@ def drill_and_answer(told: dict[str, Any], scenario: str, server: str) -> object
         handle()
         return done
 
+    aws: Any = vars(BaseClient)["_make_api_call"]
+    redis = Pipeline.execute
+
+    def call(client: BaseClient, operation: str, told: dict[str, Any]) -> Any:
+        done = aws(client, operation, told)
+        if operation.startswith(CHANGES):
+            _cross("after", operation)
+        return done
+
+    def execute(pipe: Any, *words: Any, **more: Any) -> Any:
+        done = redis(pipe, *words, **more)
+        _cross("after", "commands of Redis")
+        return done
+
     word = {"data_damaged_since": "2026-03-01T00:00:00Z"}
     with ExitStack() as patches:
         if server == drill_places.UNKNOWN_SERVER:
@@ -92,6 +110,8 @@ def drill_and_answer(told: dict[str, Any], scenario: str, server: str) -> object
         else:
             patches.enter_context(patch("flows._drill_watch.ask", ask))
             patches.enter_context(patch("flows._drill_word.word_for", lambda *_: word))
+        patches.enter_context(patch.object(BaseClient, "_make_api_call", call))
+        patches.enter_context(patch.object(Pipeline, "execute", execute))
         # What nobody mends stays broken, however often it is looked at.
         patches.enter_context(patch("flows._drill_watch._MOST_LOOKS", 1))
         patches.enter_context(temporary_settings({PREFECT_API_URL: server}))
@@ -219,7 +239,7 @@ def _survive(context: ForkServerContext, drilled: Drilled, number: int) -> None:
     row = drilled.row()
     assert drilled.state() == drilled.before, f"after a death at «{where}» the world is another"
     assert row.ended_at, where
-    graded = where.endswith(("drill: told", "after drill: ended"))
+    graded = "after drill: ended" in death.crossed
     assert drilled.ended_well(row.grade) if graded else row.grade == "inconclusive", where
     assert finish_drills() == [], where
     assert _waiting(drilled, row.id) == [], f"after a death at «{where}» a run would begin still"
