@@ -1,9 +1,10 @@
 """The drill of each fault on the practice sandbox, N times (`DRILLS=20`): how often it passes, how long parts take.
 
-Everything is the real one: the form's deployment, the responder, the receiver, Terraform, the Docker engine. Two things
-are played: CloudWatch, whose evaluator looks twice a second here, and a container monitor, of which every installation
-has one of its own: it tells Alertmanager's webhook that the gateway is down, or that keys are missing. Nobody is asked:
-the stack is a staging that waives one approval.
+Everything is the real one: the form's deployment, the responder, the receiver, Terraform, the Docker engine. Played are
+CloudWatch, whose evaluator looks twice a second here; a container monitor, of which every installation has one of its
+own, which tells Alertmanager's webhook that the gateway is down or that keys are missing; and people: the stack is a
+staging that waives one approval, and where tables are restored two agree as soon as they are asked. Those drills run
+last, with the ten minutes of watching cut to twelve seconds. `FAULTS=wrong-queue,alarm-only` selects.
 """
 
 from __future__ import annotations
@@ -12,20 +13,29 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.container_monitor import DOWN, MISSING, TOKEN, monitor
+from benchmarks.container_monitor import monitor
+from benchmarks.drill_stack import (
+    ON_AWS,
+    ON_DATA,
+    ON_DOCKER,
+    ON_QUEUES,
+    SHORTER,
+    running,
+    with_docker,
+    with_items,
+)
 from benchmarks.figures import Figure
+from benchmarks.on_call import agreeing
 from benchmarks.practice import practice_sandbox
 from benchmarks.prediction_coverage import coverage
-from sandbox.test_kit.place import QA, STRAYS_ALARM, TOPIC
+from sandbox.test_kit.place import QA
 
 if TYPE_CHECKING:
     from deployments.stack import Stack
@@ -34,8 +44,7 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("DRILLS", "2"))
 PATIENCE_SECONDS = 400.0
-ON_AWS, ON_QUEUES = ("broken-release", "held-lock"), ("wrong-queue",)
-ON_DOCKER = ("killed-gateway", "corrupted-redis")
+CHOSEN = [name for name in os.environ.get("FAULTS", "").split(",") if name]
 
 
 @dataclass
@@ -50,27 +59,42 @@ class Drills:
 def measure() -> Iterator[Figure]:
     """Each fault as often, in turn."""
     found: dict[str, Drills] = defaultdict(Drills)
-    with practice_sandbox() as box, ExitStack() as parts:
-        places = dict.fromkeys(ON_AWS, "preprod") | dict.fromkeys(ON_QUEUES, QA)
+    with practice_sandbox() as box:
         box.deploy("preprod", 2)
-        if _with_docker(box):
+        places = dict.fromkeys(ON_AWS, "preprod") | dict.fromkeys(ON_QUEUES, QA)
+        if any(map(_is_chosen, ON_DOCKER)) and with_docker(box):
             places |= dict.fromkeys(ON_DOCKER, "masking")
-        stack = parts.enter_context(_running(box))
-        if "masking" in places.values():
-            parts.enter_context(monitor(box, f"{stack.webhook_address}/alarms/monitor"))
-        for _ in range(ROUNDS):
-            for fault, place in places.items():
-                if place == "preprod":
-                    box.wait_until_green(place)
-                _add(found[fault], _drilled(stack, fault, place))
+        with running(box) as stack, ExitStack() as parts:
+            if "masking" in places.values():
+                parts.enter_context(monitor(box, f"{stack.webhook_address}/alarms/monitor"))
+            _drill(box, stack, places, found)
+        if any(map(_is_chosen, ON_DATA)):
+            with_items(box)
+            with running(box, SHORTER) as stack, agreeing():
+                _drill(box, stack, dict.fromkeys(ON_DATA, "preprod"), found)
         foreseen = list(coverage())
     Console(stderr=True, width=150).print(_table(found))
     for fault, told in found.items():
-        yield Figure.raw(f"drills of {fault}, recovered", 100 * told.recovered / len(told.grades), "%")
+        if fault != "alarm-only":  # nothing is broken
+            yield Figure.raw(f"drills of {fault}, recovered", 100 * told.recovered / len(told.grades), "%")
         yield Figure.exactly(
             f"drills of {fault} that did not pass", sum(each != "pass" for each in told.grades), "", 0
         )
     yield from foreseen
+
+
+def _is_chosen(fault: str) -> bool:
+    return not CHOSEN or fault in CHOSEN
+
+
+def _drill(box: Sandbox, stack: Stack, places: dict[str, str], found: dict[str, Drills]) -> None:
+    for _ in range(ROUNDS):
+        for fault, place in places.items():
+            if not _is_chosen(fault):
+                continue
+            if place == "preprod":
+                box.wait_until_green(place)
+            _add(found[fault], _drilled(stack, fault, place))
 
 
 def _table(found: dict[str, Drills]) -> Table:
@@ -120,81 +144,3 @@ def _drilled(stack: Stack, fault: str, place: str) -> DrillRow:
             return row
         time.sleep(0.2)
     raise RuntimeError(f"the drill of {fault} did not end within {PATIENCE_SECONDS:g} s")
-
-
-@contextmanager
-def _running(box: Sandbox) -> Iterator[Stack]:
-    """Server, responder and receiver; release 2 is proven, 3 is known to be bad."""
-    from urllib.parse import urlsplit
-
-    from blocks.settings import settings
-    from deployments.environments import load_environment
-    from deployments.stack import Stack
-    from flows._release_memory import record
-    from rules.outcomes import Verdict
-    from tasks.release_packages import package_of
-
-    settings.cache_clear()
-    home, place = settings().home, load_environment("preprod")
-    for number, verdict in ((3, Verdict.FAIL), (2, Verdict.PASS)):
-        release = box.release(number)
-        functions = [function.name for function in place.lambda_platform.functions]
-        code = {name: package_of(place, name, release).sha256 for name in functions}
-        record(place, release, verdict, code, by="the benchmark")
-    routes = home / "routes.yaml"
-    routes.write_text(yaml.safe_dump(_routes(box)))
-    variables = {
-        "BACKSTOP_WEBHOOK_ROUTES": str(routes),
-        "BACKSTOP_WEBHOOK_CERTIFICATE_HOST": urlsplit(box.home.addresses().certificate_url).netloc,
-        "BACKSTOP_WEBHOOK_CERTIFICATE_CA": str(box.home.certificate),
-        "BENCH_TOKEN": TOKEN,
-    }
-    stack = Stack(home, prefect_port=0, webhook_port=0, environments=box.home.environments, extra=variables)
-    stack.start()
-    box.subscribe(f"{stack.webhook_address}/alarms/sns")
-    try:
-        yield stack
-    finally:
-        box.subscribe("")
-        stack.stop()
-
-
-def _routes(box: Sandbox) -> dict[str, Any]:
-    from sandbox.places import ACCOUNT, REGION
-
-    place, of = box.place("preprod"), {"environment": "preprod"}
-    token = {"source": "environment", "name": "BENCH_TOKEN"}
-    by_monitor = {"source": "monitor", "environment": "masking"}
-    return {
-        "topics": [place.topic, TOPIC],
-        "environments": {
-            **{name: {"account": ACCOUNT, "region": REGION} for name in ("preprod", QA)},
-            "masking": {},
-        },
-        "senders": {"monitor": {"format": "alertmanager", "token": token}},
-        "routes": [
-            {"alarm": place.lock_alarm, "scenario": "stale-terraform-lock", **of},
-            {"alarm": f"{place.alarm_prefix}*", "scenario": "canary-failure", **of},
-            {"alarm": STRAYS_ALARM, "scenario": "wrong-queue-publish", "environment": QA},
-            {"alarm": DOWN, "scenario": "container-start-failure", **by_monitor},
-            {"alarm": MISSING, "scenario": "redis-corruption", **by_monitor},
-        ],
-    }
-
-
-def _with_docker(box: Sandbox) -> bool:
-    """Bring the Docker stack up, as a staging that may be drilled; false where there is no engine."""
-    from rules.errors import BackstopError
-
-    try:
-        box.stack  # noqa: B018 - asking for it brings it up
-    except BackstopError as error:
-        Console(stderr=True).print(f"left out, no Docker stack: {error.message}")
-        return False
-    path: Path = box.home.environments / "masking.yaml"
-    told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    told |= {"tier": "staging", "drills": {"allowed": [{"fault": fault} for fault in ON_DOCKER]}}
-    told |= {"automatic_up_to": "one approver"}
-    told["platform"]["rpo_seconds"] = 3600
-    path.write_text(yaml.safe_dump(told), encoding="utf-8")
-    return True
