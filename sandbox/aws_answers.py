@@ -12,6 +12,7 @@ def install() -> None:
     """Correct moto in this process."""
     _tell_plain_values()
     _look_under_its_own_name_first()
+    _know_its_services()
 
 
 def _tell_plain_values() -> None:
@@ -43,3 +44,11 @@ def _look_under_its_own_name_first() -> None:
         return pick(self, context)
 
     AttributePicker.__call__ = picked  # type: ignore[method-assign]  # moto offers no hook
+
+
+def _know_its_services() -> None:
+    """For each call moto lists its own folder and looks at every entry, to see whether a host is a service."""
+    from moto import backends
+
+    known = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: known
