@@ -75,7 +75,9 @@ def put_back(
             start_service(environment, service)
 
     touched = {*todo.join, *todo.recreate, *todo.restart, *todo.stop, *([redis] if data else [])}
-    in_parallel([partial(redo, service) for service in sorted(touched | {*first})])
+    # Redis has the longest way.
+    in_order = sorted(touched | {*first}, key=lambda service: (service != redis, service))
+    in_parallel([partial(redo, service) for service in in_order])
     for level in later:
         in_parallel([partial(start_service, environment, service) for service in level])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+
+from sqlalchemy import func, select
 
 from ledger.cases import Case
 from ledger.models import IncidentRow, PlanRow, StepRow
@@ -34,6 +36,15 @@ def carried_out(case: Case, action: str) -> bool:
     with case.ledger.reading() as session:
         made = select(StepRow.result).where(StepRow.plan_id == case.plan_id, StepRow.action == action)
         return bool({"changed", "unchanged"} & set(session.scalars(made)))
+
+
+def begun_before(case: Case, actions: Collection[str]) -> bool:
+    """Whether this incident has begun one of these actions before the time that is being carried out now."""
+    with case.ledger.reading() as session:
+        made = select(func.count()).where(
+            StepRow.incident_id == case.incident_id, StepRow.action.in_(actions)
+        )
+        return session.execute(made).scalar_one() > 1
 
 
 def acted_on(case: Case, scenario: str, rung: str) -> list[Plan]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _NOTE_BYTES = 1 << 20
 Note = TypeVar("Note", bound=Frozen)
+Member = tuple[tarfile.TarInfo, Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Layout:
     inside: tarfile.TarInfo | None
     """The folder of an append-only file that has several."""
     listed: AppendFiles | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its append-only file's parts, as it lists them."""
+        return self.listed.names if self.listed else ()
 
 
 class RedisFolder:
@@ -82,16 +88,30 @@ class RedisFolder:
         """
         self._last = found = self._layout()
         try:
-            return self._keep(folder, note, found, found.listed.names if found.listed else (), memory)
+            whole, members = self._kept(folder, note, found, found.names, memory)
+            self._put(members)
         except TransientFailure:
             raise
         except StepFailed:  # it lists what is not there: whatever is there is kept then
             names = append_names_in(self.client, self.container, self.settings)
-            return self._keep(folder, note, found, names, memory)
+            whole, members = self._kept(folder, note, found, names, memory)
+            self._put(members)
+        return whole
 
-    def _keep(
+    def replace(self, data: Path, folder: str, note: KeptData, mark: Mark) -> None:
+        """`bring`, `keep` and `put` in one go, in that order, where Redis does not run: each has the engine mount it.
+
+        Raises:
+            StepFailed: there is no room for it, or the old data lists what is not there. What was done is whole.
+        """
+        self._last = found = self._layout()
+        brought = [(file_entry(INCOMING, self.owner, data.stat().st_size), data), self._room(ROOM)]
+        _, members = self._kept(folder, note, found, found.names, None)
+        self._fill([*brought, *members, *self._placed(mark)])
+
+    def _kept(
         self, folder: str, note: KeptData, found: Layout, names: Iterable[str], memory: Path | None
-    ) -> KeptData:
+    ) -> tuple[KeptData, list[Member]]:
         there, inside = [*found.files.items()], found.inside
         members = [*self._nothing(RESERVED), (folder_entry(folder, self.owner, 0o700), None)]
         if inside is not None:
@@ -103,23 +123,25 @@ class RedisFolder:
         whole = note.model_copy(
             update={"files": tuple(name for name, _ in there), "memory": memory is not None}
         )
-        self._put([*members, self._written(f"{folder}/{COMPLETE}", whole)])
-        return whole
+        return whole, [*members, self._written(f"{folder}/{COMPLETE}", whole)]
 
     def bring(self, data: Path) -> None:
         """Bring a backup's data into the folder, where Redis does not look for it: it may run meanwhile.
 
         What takes time and space is done then, room for the rest reserved, and nothing was changed if that fails.
         """
-        self._fill([(file_entry(INCOMING, self.owner, data.stat().st_size), data)], ROOM)
+        self._fill([(file_entry(INCOMING, self.owner, data.stat().st_size), data), self._room(ROOM)])
 
     def reserve(self, size: int) -> None:
         """Take the room for so many bytes and for notes, until `keep` gives it back; without it nothing was changed."""
-        self._fill([], ROOM + size)
+        self._fill([self._room(ROOM + size)])
 
-    def _fill(self, members: list[tuple[tarfile.TarInfo, Content]], room: int) -> None:
+    def _room(self, size: int) -> Member:
+        return file_entry(RESERVED, self.owner, size), Zeros(size)
+
+    def _fill(self, members: list[Member]) -> None:
         try:
-            self._put([*members, (file_entry(RESERVED, self.owner, room), Zeros(room))])
+            self._put(members)
         except StepFailed:
             with contextlib.suppress(StepFailed):
                 self.clear()
@@ -134,11 +156,14 @@ class RedisFolder:
 
         All of it is second names of one file: Redis writes neither to a data file nor to an append-only file's base.
         """
+        self._put(self._placed(mark))
+
+    def _placed(self, mark: Mark) -> list[Member]:
         owner, settings = self.owner, self.settings
         several = has_several_append_files(settings.version)
         # Older ones take a data file for the beginning of what was appended, and append to it.
         believed = settings.append_file if settings.append_only and not several else settings.data_file
-        members: list[tuple[tarfile.TarInfo, Content]] = [(second_name(believed, INCOMING, owner), None)]
+        members: list[Member] = [(second_name(believed, INCOMING, owner), None)]
         if settings.append_only and several:
             found = self._last or self._layout()
             number = found.listed.next_number if found.listed else 1
@@ -155,9 +180,9 @@ class RedisFolder:
                 (file_entry(listing, owner, len(manifest)), manifest),
             ]
         # Its first name goes, with the space it would hold once Redis has written anew.
-        self._put([*members, *self._nothing(INCOMING, RESERVED), self._written(MARK, mark)])
+        return [*members, *self._nothing(INCOMING, RESERVED), self._written(MARK, mark)]
 
-    def _nothing(self, *names: str) -> list[tuple[tarfile.TarInfo, Content]]:
+    def _nothing(self, *names: str) -> list[Member]:
         return [(file_entry(name, self.owner, 0), b"") for name in names]
 
     def copies(self, folder: str, kept: KeptData, scratch: Path) -> dict[str, Path]:
@@ -211,11 +236,11 @@ class RedisFolder:
         except ValidationError:
             return None
 
-    def _written(self, name: str, note: Frozen) -> tuple[tarfile.TarInfo, Content]:
+    def _written(self, name: str, note: Frozen) -> Member:
         text = note.model_dump_json().encode()
         return file_entry(name, self.owner, len(text)), text
 
-    def _put(self, members: Iterable[tuple[tarfile.TarInfo, Content]]) -> None:
+    def _put(self, members: Iterable[Member]) -> None:
         with translated(f"write to {self.settings.directory} of the container {self.container[:12]}"):
             self.client.api.put_archive(self.container, self.settings.directory, pieces(members))
 

@@ -20,18 +20,27 @@ from tasks.redis_dumps import streamed
 
 
 def stop_and_keep(
-    environment: Environment, container: dict[str, Any], place: RedisFolder, mark: Mark, scratch: Path
+    environment: Environment,
+    container: dict[str, Any],
+    place: RedisFolder,
+    mark: Mark,
+    scratch: Path,
+    *,
+    first: bool,
 ) -> str:
-    """Stop Redis and keep what it has, unless a run before this one did just that; the folder's name."""
+    """Stop Redis and keep what it has, unless a run before this one did just that; the folder's name.
+
+    `first`: this incident has kept nothing yet.
+    """
     number = 1
     last: KeptData | None = None
-    while found := place.kept(kept_folder(mark.incident, number)):
+    while not first and (found := place.kept(kept_folder(mark.incident, number))):
         last, number = found, number + 1
     not_put = last is not None and last.backup == mark.backup and place.restored() != mark
     if not_put and not runs(container):
         return kept_folder(mark.incident, number - 1)  # a run died right after it: it has not run since
     folder = kept_folder(mark.incident, number)
-    note = KeptData(incident=mark.incident, backup=mark.backup, kept_at=now(), files=())
+    note = _note(mark)
     try:
         memory = _memory(environment, container, place, f"{folder}-on-disk", note, scratch)
     except StepFailed:
@@ -41,6 +50,21 @@ def stop_and_keep(
     stop(place.client, place.container)
     place.keep(folder, note, memory=memory)
     return folder
+
+
+def replace_at_rest(place: RedisFolder, mark: Mark, data: Path) -> str:
+    """Keep what a Redis that does not run has on the disk, and put a backup's data in its place; the folder's name.
+
+    Raises:
+        StepFailed: there is no room for it, or it lists what is not there; `stop_and_keep` knows what to do.
+    """
+    folder = kept_folder(mark.incident, 1)
+    place.replace(data, folder, _note(mark), mark)
+    return folder
+
+
+def _note(mark: Mark) -> KeptData:
+    return KeptData(incident=mark.incident, backup=mark.backup, kept_at=now(), files=())
 
 
 def _memory(

@@ -16,14 +16,15 @@ import pytest
 
 from ledger.cases import Case
 from rules.errors import StepFailed
-from rules.redis_restores import Mark
+from rules.redis_restores import Mark, kept_folder
 from sandbox.stack.engine import Engine
-from tasks._redis_folder import RedisFolder
+from tasks._redis_folder import Member, RedisFolder
+from tasks._tar_streams import second_name
 from tasks.redis_restores import restore_redis_data
 from tasks.redis_returns import put_back_redis_data
 from tests.docker_engine import OwnEngine
-from tests.lone_redis import Setting, lone_redis
-from tests.tasks.test_redis_restores import KEYS, fill, kept, spoil, told
+from tests.lone_redis import LoneRedis, Setting, lone_redis
+from tests.tasks.test_redis_restores import KEYS, content, fill, kept, spoil, told
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -55,6 +56,34 @@ def test_the_engine_restarts_while_it_is_restored(
         assert not effect.changed  # the second try found it put, and started it
         assert told(lone) == {"keys": KEYS, "sample": "7", "since": None}
         assert kept(lone, acting).files
+
+
+@pytest.mark.parametrize("lone", [Setting(append_only=True), Setting(saves=True)], indirect=True)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_redis_at_rest_is_replaced_in_one_go(
+    lone: LoneRedis, acting: Case, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Also where the engine gives up at its very end: what was kept by then is not written over by the backup."""
+    made = fill(lone)
+    spoil(lone)
+    lone.container.stop(timeout=10)
+    placed, tries = RedisFolder._placed, list[Mark]()
+
+    def broken_at_first(folder: RedisFolder, mark: Mark) -> list[Member]:
+        tries.append(mark)
+        *before, said = placed(folder, mark)
+        nowhere = second_name("nowhere", "what is not there", folder.owner)
+        return [*before, *([(nowhere, None)] if fails and len(tries) == 1 else []), said]
+
+    monkeypatch.setattr(RedisFolder, "_placed", broken_at_first)
+    restore_redis_data(lone.environment, made.id)
+
+    assert len(tries) == 1 + fails
+    assert told(lone) == {"keys": KEYS, "sample": "7", "since": None}
+    folder = kept_folder(acting.incident_id, 1)
+    assert any(b"written-since" in content(lone, f"{folder}/{name}") for name in kept(lone, acting).files)
+    with pytest.raises(docker.errors.NotFound):
+        kept(lone, acting, 2)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
