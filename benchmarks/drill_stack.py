@@ -113,3 +113,17 @@ def with_items(box: Sandbox) -> None:
     told = yaml.safe_load(path.read_text(encoding="utf-8"))
     told["drills"]["allowed"] += [{"fault": fault, "table": table} for fault in ON_DATA]
     path.write_text(yaml.safe_dump(told), encoding="utf-8")
+
+
+def consumed(box: Sandbox) -> None:
+    """Play billing, which handles its messages and gets new ones: each search costs those that lie there a try."""
+    from sandbox.test_kit.place import BILLING, OTHERS, KitPlace, dead, publish_innocents
+
+    place = KitPlace(box.home)
+    sqs = place.client("sqs")
+    for queue, count in ((BILLING, OTHERS), (dead(BILLING), 2)):
+        url = place.url(queue)
+        while taken := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in taken:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        publish_innocents(place, queue, count)

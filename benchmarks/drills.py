@@ -27,6 +27,7 @@ from benchmarks.drill_stack import (
     ON_DOCKER,
     ON_QUEUES,
     SHORTER,
+    consumed,
     running,
     with_docker,
     with_items,
@@ -94,6 +95,8 @@ def _drill(box: Sandbox, stack: Stack, places: dict[str, str], found: dict[str, 
                 continue
             if place == "preprod":
                 box.wait_until_green(place)
+            if place == QA:
+                consumed(box)
             _add(found[fault], _drilled(stack, fault, place))
 
 

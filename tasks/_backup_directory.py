@@ -137,8 +137,8 @@ class DirectoryStore:
 
     def _remove(self, name: str) -> None:
         with written(f"delete the backup {name}", self.root):
+            (self.root / _NOTES / name).unlink(missing_ok=True)  # first: nothing would lead to it afterwards
             shutil.rmtree(self.root / _DELETED / name, onerror=_is_gone)
-            (self.root / _NOTES / name).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove what was left half written by processes that are dead: nobody holds its lock."""
