@@ -60,6 +60,7 @@ _GOING_DOWN = (
     "transport is closing",
     "context canceled",
     "containerd.sock",
+    "error creating overlay mount",
 )
 """In the words of an engine that is just stopping: it has closed what it needs, and still answers."""
 

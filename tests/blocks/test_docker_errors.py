@@ -16,6 +16,7 @@ from rules.errors import StepFailed, TransientFailure
         (503, "starting", True),
         (500, "error while mounting volume '/data': get redis-data: database not open", True),
         (500, "grpc: the client connection is closing", True),
+        (500, "error creating overlay mount to /data/overlay2/1/merged: invalid argument", True),
         (500, "no space left on device", False),
         (409, "Conflict: the container name is already in use by container 12", False),
     ],
