@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
+
+from benchmarks.practice import meanwhile
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
@@ -20,30 +21,23 @@ TOKEN = "the monitor's own"  # noqa: S105 - of this benchmark alone
 @contextmanager
 def monitor(box: Sandbox, url: str) -> Iterator[None]:
     """What tells that a container is down or that keys are missing: once for each time that it is so."""
-    over = threading.Event()
     wrong: dict[str, Callable[[], bool]] = {
         DOWN: lambda: box.stack.container("kong").status != "running",
         MISSING: lambda: _keys(box) < whole * 0.9,
     }
     whole = _keys(box)
+    before = dict.fromkeys(wrong, False)
 
     def watch() -> None:
-        before = dict.fromkeys(wrong, False)
-        while not over.wait(0.5):
-            for alarm, look in wrong.items():
-                with suppress(Exception):  # while it is recovered it may not answer
-                    now = look()
-                    if now and not before[alarm]:
-                        _tell(url, alarm)
-                    before[alarm] = now
+        for alarm, look in wrong.items():
+            with suppress(Exception):  # while it is recovered it may not answer
+                now = look()
+                if now and not before[alarm]:
+                    _tell(url, alarm)
+                before[alarm] = now
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(watch, 0.5):
         yield
-    finally:
-        over.set()
-        thread.join(timeout=10)
 
 
 def _keys(box: Sandbox) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from benchmarks.practice import meanwhile
 
 PEOPLE = ("Ada", "Grace")
 _LOOK_SECONDS = 0.5
@@ -13,19 +14,8 @@ _LOOK_SECONDS = 0.5
 @contextmanager
 def agreeing() -> Iterator[None]:
     """Let both answer each plan of this process's ledger, as with `backstop approve`."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            _agree()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(_agree, _LOOK_SECONDS):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _agree() -> None:

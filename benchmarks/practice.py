@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +46,24 @@ def practice_sandbox() -> Iterator[Sandbox]:
             yield box
         finally:
             box.stop()
+
+
+@contextmanager
+def meanwhile(step: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Take a step every so many seconds until the block ends."""
+    over = threading.Event()
+
+    def walk() -> None:
+        while not over.wait(seconds):
+            step()
+
+    thread = threading.Thread(target=walk, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=10)
 
 
 @contextmanager

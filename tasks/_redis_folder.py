@@ -78,7 +78,7 @@ class RedisFolder:
         """What a folder keeps; None when it is not there, or not whole."""
         return self._note(f"{folder}/{COMPLETE}", KeptData)
 
-    def keep(self, folder: str, note: KeptData, *, memory: Path | None = None) -> KeptData:
+    def keep(self, folder: str, note: KeptData, *, memory: Path | None = None) -> None:
         """Keep the old data in a folder beside it, under second names: that takes no space and no time.
 
         Args:
@@ -88,15 +88,12 @@ class RedisFolder:
         """
         self._last = found = self._layout()
         try:
-            whole, members = self._kept(folder, note, found, found.names, memory)
-            self._put(members)
+            self._put(self._kept(folder, note, found, found.names, memory))
         except TransientFailure:
             raise
         except StepFailed:  # it lists what is not there: whatever is there is kept then
             names = append_names_in(self.client, self.container, self.settings)
-            whole, members = self._kept(folder, note, found, names, memory)
-            self._put(members)
-        return whole
+            self._put(self._kept(folder, note, found, names, memory))
 
     def replace(self, data: Path, folder: str, note: KeptData, mark: Mark) -> None:
         """`bring`, `keep` and `put` in one go, in that order, where Redis does not run: each has the engine mount it.
@@ -106,12 +103,12 @@ class RedisFolder:
         """
         self._last = found = self._layout()
         brought = [(file_entry(INCOMING, self.owner, data.stat().st_size), data), self._room(ROOM)]
-        _, members = self._kept(folder, note, found, found.names, None)
-        self._fill([*brought, *members, *self._placed(mark)])
+        kept = self._kept(folder, note, found, found.names, None)
+        self._fill([*brought, *kept, *self._placed(mark)])
 
     def _kept(
         self, folder: str, note: KeptData, found: Layout, names: Iterable[str], memory: Path | None
-    ) -> tuple[KeptData, list[Member]]:
+    ) -> list[Member]:
         there, inside = [*found.files.items()], found.inside
         members = [*self._nothing(RESERVED), (folder_entry(folder, self.owner, 0o700), None)]
         if inside is not None:
@@ -123,7 +120,7 @@ class RedisFolder:
         whole = note.model_copy(
             update={"files": tuple(name for name, _ in there), "memory": memory is not None}
         )
-        return whole, [*members, self._written(f"{folder}/{COMPLETE}", whole)]
+        return [*members, self._written(f"{folder}/{COMPLETE}", whole)]
 
     def bring(self, data: Path) -> None:
         """Bring a backup's data into the folder, where Redis does not look for it: it may run meanwhile.
