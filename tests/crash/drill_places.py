@@ -17,7 +17,7 @@ from sandbox import reading
 from sandbox.test_kit.place import BILLING, INTAKE, QA, KitPlace, dead
 from tasks.redis_data import OWN_PREFIX
 from tests.crash.sweep import FILES
-from tests.flows.drill_world import DrillWorld
+from tests.flows.drill_world import DrillWorld, make_table
 from tests.tasks.lambda_service import REGION
 
 if TYPE_CHECKING:
@@ -113,20 +113,7 @@ class PollutedTable(BadRelease):
 
     def fresh(self) -> Environment:
         self.world = DrillWorld.made(self.address)
-        client = boto3.client("dynamodb", REGION)
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "source_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "source_id", "AttributeType": "S"}],
-        )
-        client.update_continuous_backups(
-            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-        )
-        for number in range(KEYS):
-            client.put_item(
-                TableName=TABLE, Item={"source_id": {"S": str(number)}, "text": {"S": f"good {number}"}}
-            )
+        make_table(TABLE, [f"good {number}" for number in range(KEYS)])
         described = self.world.environment.model_dump()
         described["platform"] |= {"tables": [{"name": TABLE, "hash_key": "source_id"}]}
         return self.drilled(described)

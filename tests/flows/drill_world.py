@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -163,3 +163,19 @@ def time_is_over(world: DrillWorld) -> None:
     """As if the drill had gone on for longer than it may."""
     with world.ledger.session() as session:
         session.get_one(DrillRow, world.rows()[0].id).gives_up_at = now()
+
+
+def make_table(name: str, texts: Sequence[str]) -> None:
+    """A table that remembers its past, with an item of each text under its number."""
+    client = boto3.client("dynamodb", REGION)
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "source_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "source_id", "AttributeType": "S"}],
+    )
+    client.update_continuous_backups(
+        TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    for number, text in enumerate(texts):
+        client.put_item(TableName=name, Item={"source_id": {"S": str(number)}, "text": {"S": text}})

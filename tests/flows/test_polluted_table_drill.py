@@ -33,7 +33,7 @@ from rules.errors import RecoveryRefused
 from rules.outcomes import Ending, Verdict
 from sandbox.damaged_data import WHOLE, item
 from sandbox.world import Sandbox
-from tests.flows.drill_world import DrillWorld, time_is_over
+from tests.flows.drill_world import DrillWorld, make_table, time_is_over
 from tests.flows.janitor_world import JanitorWorld, fresh_name
 from tests.tasks.lambda_service import REGION
 
@@ -164,19 +164,8 @@ def unknown(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dr
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        made, client = DrillWorld.made(), boto3.client("dynamodb", REGION)
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "source_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "source_id", "AttributeType": "S"}],
-        )
-        client.update_continuous_backups(
-            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-        )
-        for number in range(3):
-            told = {"source_id": {"S": str(number)}, "text": {"S": "good"}}
-            client.put_item(TableName=TABLE, Item=told)
+        made = DrillWorld.made()
+        make_table(TABLE, ["good"] * 3)
         tables = [{"name": TABLE, "hash_key": "source_id"}]
         made.environment = allowed(made.environment, TABLE, tables=tables)
         yield made
