@@ -176,6 +176,7 @@ def _plain_schedule(there: Any) -> dict[str, Any]:
         "slug": there.slug,
         "cron": getattr(timing, "cron", None),
         "interval": interval.total_seconds() if interval else None,
+        "anchor_date": timing.anchor_date if interval else None,
         "rrule": getattr(timing, "rrule", None),
         "timezone": timing.timezone or "UTC",
         "active": there.active,
@@ -207,7 +208,7 @@ def _write(client: SyncPrefectClient, full_name: str, spec: dict[str, Any], *, a
     schedules = [
         DeploymentScheduleCreate(
             schedule=construct_schedule(
-                cron=one["cron"], interval=one["interval"], rrule=one["rrule"], timezone=one["timezone"]
+                **{key: one[key] for key in ("cron", "interval", "anchor_date", "rrule", "timezone")}
             ),
             active=one["active"],
             slug=one["slug"],

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from deployments.schedule_entries import EachSchedule, Schedule
 from deployments.yaml_files import first_fault, read_mapping, refuse_secrets
-from rules.drill_times import Paths, cron, scheduled
 from rules.errors import RecoveryRefused
-from rules.severity import Tier
 from rules.stuck_runs import OURS_TAG
 from rules.values import Frozen
-
-if TYPE_CHECKING:
-    from blocks.environment import Environment
 
 OURS = OURS_TAG
 """Only deployments with this tag are changed or removed."""
@@ -25,62 +21,6 @@ OURS = OURS_TAG
 FILE = Path("prefect.yaml")
 
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
-
-
-class Schedule(Frozen):
-    """When a deployment runs by itself: exactly one of `cron`, `interval` (seconds) and `rrule`."""
-
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
-    cron: str | None = None
-    interval: float | None = Field(default=None, gt=0)
-    rrule: str | None = None
-    timezone: str = "UTC"
-    active: bool = True
-    parameters: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _is_one_of_three(self) -> Schedule:
-        if sum(one is not None for one in (self.cron, self.interval, self.rrule)) != 1:
-            raise ValueError("a schedule needs exactly one of `cron`, `interval` and `rrule`")
-        return self
-
-
-class EachSchedule(Frozen):
-    """A schedule for each environment that fits; where there is none, nothing is scheduled.
-
-    With `drills` it is for environments whose file allows such drills, in their time zone; `{minute}`, `{hour}` and
-    `{day}` of the cron expression are then the beginning of their window, `{last_day}` its last day. The first begins
-    `after_minutes` later, each other one `apart_minutes` after the one before.
-    """
-
-    platform: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
-    tiers: tuple[Tier, ...] = ()
-    drills: Paths | None = None
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
-    cron: str | None = None
-    interval: float | None = Field(default=None, gt=0)
-    after_minutes: int = Field(default=0, ge=0, le=240)
-    apart_minutes: int = Field(default=0, ge=0, le=240)
-    parameters: dict[str, Any] = {}
-
-    def fits(self, environment: Environment) -> bool:
-        """Whether an environment gets it."""
-        return (
-            self.platform in ("", environment.platform.kind)
-            and (not self.tiers or environment.tier in self.tiers)
-            and (self.drills is None or scheduled(environment.drills, environment.tier, self.drills))
-        )
-
-    def for_environment(self, environment: Environment, reference: Any, number: int) -> Schedule:
-        """The schedule of one environment, the `number`th; `reference` is its block, as Prefect takes it."""
-        drilled, later = self.drills is not None, self.after_minutes + number * self.apart_minutes
-        return Schedule(
-            slug=f"{self.slug}-{environment.name}",
-            cron=cron(self.cron, environment.drills, later) if drilled and self.cron else self.cron,
-            interval=self.interval,
-            timezone=environment.drills.timezone if drilled else "UTC",
-            parameters={**self.parameters, "environment": reference},
-        )
 
 
 class WorkPool(Frozen):

@@ -60,6 +60,17 @@ def test_every_deployment_is_described() -> None:
         ("cron:", "crom:", "unknown key `deployments.0.schedules.0.crom`.*Did you mean `cron`"),
         ("name: one", "name: one\n    concurency_limit: 1", "unknown key `deployments.0.concurency_limit`"),
         ('cron: "0 3 1 * *"', 'cron: "0 3 1 * *", interval: 3', "exactly one of `cron`"),
+        ('cron: "0 3 1 * *"', 'cron: "0 3 1 * *", anchor_date: "2026-01-01T00:00:00Z"', "only an `interval`"),
+        (
+            "    parameters: {mark: a}",
+            "    schedule_each: [{slug: a, interval: 60, jitter: 60}]",
+            "shorter than",
+        ),
+        (
+            "    parameters: {mark: a}",
+            "    schedule_each: [{slug: a, cron: 50 3 * * *, jitter: 900}]",
+            "its hour",
+        ),
         ("[backstop]", "[mine]", "needs the tag `backstop`"),
         ("sample_flows.note", "sample_flows:note", "entrypoint"),
         ("name: one", "name: one\n    name: two", "given twice"),

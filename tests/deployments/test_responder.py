@@ -57,13 +57,18 @@ def test_a_cancelled_run_cleans_up_and_its_process_is_gone(served: Practice) -> 
 
 
 def test_a_refusal_is_told_as_a_sentence(served: Practice) -> None:
-    """Who opens the run's page reads why and what to do, in its log and in its state, and no traceback."""
+    """Who opens the run's page reads why and what to do, in its log and its state, which is named so; no traceback."""
     run = served.run(served.deployment("refuse"))
+    served.ends(run, StateType.FAILED)
 
-    state = served.ends(run, StateType.FAILED).state
+    def named() -> bool:
+        state = served.client.read_flow_run(run).state
+        return state is not None and (state.type, state.name) == (StateType.FAILED, "Refused")
 
+    until("its state is named after it", named)
+    state = served.client.read_flow_run(run).state
     assert state is not None
-    assert str(state.message).endswith("Hint: Give another.")
+    assert str(state.message).endswith("is not wanted here. Hint: Give another.")
     wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
     until(
         "the log is there", lambda: any("Finished" in log.message for log in served.client.read_logs(wanted))
