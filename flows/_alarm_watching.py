@@ -97,10 +97,10 @@ def _firing(configuration: Configuration, only: str, looked: Looked) -> list[Ala
 def _in_cloudwatch(name: str, place: Place) -> Sequence[Alarm]:
     environment = environment_named(name)
     account = environment.account
-    here = f"the account {account.account_id} in {account.region}" if account else "no account"
-    if here != (said := f"the account {place.account} in {place.region}"):
+    if account is None or (account.account_id, account.region) != (place.account, place.region):
+        here = f"the account {account.account_id} in {account.region}" if account else "no account"
         raise RecoveryRefused(
-            f"{name} is in {here}, and the routes file says {said}.",
+            f"{name} is in {here}, and the routes file says the account {place.account} in {place.region}.",
             hint="Bring the two into agreement: until then none of its alarms starts anything.",
         )
     found: Sequence[Alarm] = firing_in_cloudwatch(environment)

@@ -19,8 +19,8 @@ _SUFFIX = ".messages"
 _read: dict[tuple[str, str], tuple[Copy, ...]] = {}
 """What this process has read, by place and name: a run's child process ends with its run."""
 
-_in_turn: dict[tuple[str, tuple[str, ...]], dict[str, Copy]] = {}
-"""The copies in their order, by place and names: many thousands are sent on in many steps."""
+_in_turn: dict[str, tuple[tuple[str, ...], dict[str, Copy]]] = {}
+"""The names of a place's copies and their messages in order: many thousands are sent on in many steps."""
 
 
 class Attribute(Frozen):
@@ -74,12 +74,12 @@ class Copies:
             StepFailed: a copy cannot be read with this key.
         """
         names = tuple(self._folder.names())
-        kept = str(self._folder), names
-        if kept not in _in_turn:
+        known = _in_turn.get(place := str(self._folder))
+        if known is None or known[0] != names:
             found = {copy.id: copy for name in names for copy in self._read(name)}
             turn = sorted(found.items(), key=lambda item: (item[1].sent_at, item[1].sequence, item[0]))
-            _in_turn[kept] = dict(turn)
-        return _in_turn[kept]
+            known = _in_turn[place] = names, dict(turn)
+        return known[1]
 
     def _read(self, name: str) -> tuple[Copy, ...]:
         """One copy. A copy is never changed: what this process has read it need not read again."""

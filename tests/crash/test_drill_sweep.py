@@ -32,6 +32,7 @@ from ledger.database import _cross, forget_opened, open_ledger
 from ledger.drill_rows import DrillRow
 from ledger.holders import this_process
 from ledger.incidents import Opening, close_case, decide_ending, open_case
+from ledger.models import AlarmRow
 from rules.outcomes import Ending
 from tests.crash import drill_places
 from tests.crash.drill_places import DrillPlace
@@ -57,9 +58,9 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 
 def drill_and_answer(told: dict[str, Any], scenario: str, server: str) -> object:
-    """Drill; once the fault is there, an incident answers it, in the same process: it dies as well.
+    """Drill; once the fault is there, its alarm is delivered and an incident answers it, in the same process.
 
-    It mends nothing, so that the fault is there until it is undone.
+    It dies as well. It mends nothing, so that the fault is there until it is undone.
     """
     from botocore.client import BaseClient
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -72,6 +73,13 @@ def drill_and_answer(told: dict[str, Any], scenario: str, server: str) -> object
     environment = Environment.model_validate(told)
 
     def handle() -> None:
+        with open_ledger().session() as session:
+            session.add(
+                AlarmRow(
+                    id="alm-1", source="sns", external_id="1", received_at=now(), name=drill_places.ALARM,
+                    status="alarm", scenario=scenario, environment=environment.name, state="stored", body={},
+                )
+            )  # fmt: skip
         opening = Opening(scenario, environment.name, environment.tier.value, 300, alarm_id="alm-1")
         case = open_case(open_ledger(), opening, this_process(), 30)
         decide_ending(case, Ending.RECOVERED, "as the test says", "")

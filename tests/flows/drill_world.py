@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import httpx
@@ -25,6 +26,7 @@ from rules.outcomes import Ending, Verdict
 from tests.tasks.lambda_service import ALIASED, BUCKET, PLAIN, REGION, Service, environment, packaged
 
 SCENARIO, NAME = "canary-failure", "drilled"
+Found = TypeVar("Found")
 POLICY: dict[str, Any] = {"allowed": [{"fault": "broken-release"}]}
 ROUTE = {"alarm": "practice-*", "scenario": SCENARIO, "environment": NAME}
 ROUTES = {"environments": {NAME: {"account": "123456789012", "region": REGION}}, "routes": [ROUTE]}
@@ -121,40 +123,46 @@ class DrillWorld:
         close_case(case)
         return case.incident_id
 
-    @contextmanager
-    def when_broken(self, then: Callable[[], object]) -> Iterator[None]:
+    def when_broken(self, then: Callable[[], object]) -> AbstractContextManager[None]:
         """Do something once the drill's fault is there: what an alarm does, or anything else."""
-        with when_broken(self.ledger, then):
-            yield
+        return when_broken(self.ledger, then)
+
+
+def when_broken(ledger: Ledger, then: Callable[[], object]) -> AbstractContextManager[None]:
+    """Do something once the fault of the newest drill is there."""
+
+    def broken() -> DrillRow | None:
+        with ledger.reading() as session:
+            rows = drills.listed(session, most=1)
+        return rows[0] if rows and rows[0].injected_at and not rows[0].ended_at else None
+
+    return meanwhile(broken, lambda _: then(), 0.02)
 
 
 @contextmanager
-def when_broken(ledger: Ledger, then: Callable[[], object]) -> Iterator[None]:
-    """Do something once the fault of the newest drill is there; what it raises is raised at the end."""
-    over = threading.Event()
-    failed: list[BaseException] = []
-
-    def broken() -> bool:
-        with ledger.reading() as session:
-            rows = drills.listed(session, most=1)
-        return bool(rows and rows[0].injected_at and not rows[0].ended_at)
+def meanwhile(
+    look: Callable[[], Found | None], then: Callable[[Found], object], every_seconds: float
+) -> Iterator[None]:
+    """Beside the test, do something with the first thing that a look finds; what goes wrong is raised at the end."""
+    over, failed = threading.Event(), list[BaseException]()
 
     def watch() -> None:
-        while not over.wait(0.02):
-            if broken():
-                try:
-                    then()
-                except BaseException as error:  # noqa: BLE001 - raised in the test
-                    failed.append(error)
-                return
+        try:
+            while not over.wait(every_seconds):
+                if (found := look()) is not None:
+                    then(found)
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised in the test
+            failed.append(error)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    # The server's address is in this context.
+    thread = threading.Thread(target=copy_context().run, args=(watch,), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join(timeout=20)
+        thread.join(timeout=60)
     if failed:
         raise failed[0]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import copy_context
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from rules.errors import RecoveryRefused
 from rules.outcomes import Ending, Verdict
 from sandbox.damaged_data import WHOLE, item
 from sandbox.world import Sandbox
-from tests.flows.drill_world import DrillWorld, make_table, time_is_over
+from tests.flows.drill_world import DrillWorld, make_table, meanwhile, time_is_over
 from tests.flows.janitor_world import JanitorWorld, fresh_name
 from tests.tasks.lambda_service import REGION
 
@@ -71,41 +69,20 @@ def register(
             each.tidy()
 
 
-def asked_runs() -> list[FlowRun]:
-    """The runs that the newest drill has asked for."""
+def asked_run() -> FlowRun | None:
+    """The run that the newest drill has asked for."""
     with open_ledger().reading() as session:
         rows = drills.listed(session, most=1)
     if not rows:
-        return []
+        return None
     wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[rows[0].id]))
     with get_client(sync_client=True) as client:
-        return client.read_flow_runs(flow_run_filter=wanted)
+        return next(iter(client.read_flow_runs(flow_run_filter=wanted)), None)
 
 
-@contextmanager
-def when_asked(then: Callable[[FlowRun], object]) -> Iterator[None]:
-    """Do something with the run that a drill asks for, once it has; what it raises is raised at the end."""
-    over, failed = threading.Event(), list[BaseException]()
-
-    def watch() -> None:
-        try:
-            while not over.wait(0.2):
-                if runs := asked_runs():
-                    then(runs[0])
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised in the test
-            failed.append(error)
-
-    # The server's address is in this context.
-    thread = threading.Thread(target=copy_context().run, args=(watch,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=60)
-    if failed:
-        raise failed[0]
+def when_asked(then: Callable[[FlowRun], object]) -> AbstractContextManager[None]:
+    """Do something with the run that a drill asks for, once it has."""
+    return meanwhile(asked_run, then, 0.2)
 
 
 @pytest.fixture
@@ -202,7 +179,9 @@ def test_a_run_that_was_asked_for_and_never_began_is_cancelled(
 
     assert states == [("Scheduled", ["missing"] * 3)]
     assert (done.grade, texts()) == (Verdict.INCONCLUSIVE, ["good"] * 3)
-    assert [run.state_name for run in asked_runs()] == ["Cancelled"]
+    run = asked_run()
+    assert run is not None
+    assert run.state_name == "Cancelled"
     assert finish_drills() == []
 
 
