@@ -89,9 +89,11 @@ def turn(board: Path, switch: str, to: str) -> Effect:
         return Effect(subject=switch, changed=False, after=to)
     if (board / f"stuck-{switch}").exists() or (board / f"jammed-{switch}-{to}").exists():
         raise StepFailed(f"{switch} is stuck")
+    # Whole or not at all, and logged afterwards: a process that dies here has turned it once or never.
+    (aside := board / f"{switch}.new").write_text(to)
+    aside.replace(board / switch)
     with (board / "changes").open("a") as log:
         log.write(f"{switch}: {before} -> {to}\n")
-    (board / switch).write_text(to)
     return Effect(subject=switch, changed=True, before=before, after=to)
 
 

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.real, pytest.mark.slow]
 ALL = os.getenv("BACKSTOP_SWEEP", "")
 """Which boundaries: «all», or numbers with commas between them; empty: the sample."""
 SAMPLE = {
-    "canary-failure-direct": 4,
+    "canary-failure-direct": 2,
     "preprod-terraform-failure-finish": 1,
     "stuck-workflow-run-again": 1,
     "wrong-queue-publish-remove": 1,

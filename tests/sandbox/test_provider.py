@@ -133,11 +133,14 @@ def test_a_killed_terraform_leaves_its_lock_an_interrupted_one_does_not(
         start_new_session=True,
     )
     fresh_sandbox.wait_for(lambda: reading.read(fresh_sandbox.home, "prod").lock != "", "it holds the lock")
-    provider = "provider_launcher.py"
-    fresh_sandbox.wait_for(
-        lambda: any(provider in " ".join(p.cmdline()) for p in psutil.Process(terraform.pid).children()),
-        "provider",
-    )
+
+    def provided() -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that only answered questions ends by itself
+            children = psutil.Process(terraform.pid).children()
+            return any("provider_launcher.py" in " ".join(child.cmdline()) for child in children)
+        return False
+
+    fresh_sandbox.wait_for(provided, "provider")
     providers = psutil.Process(terraform.pid).children()
 
     terraform.send_signal(number)
@@ -148,9 +151,7 @@ def test_a_killed_terraform_leaves_its_lock_an_interrupted_one_does_not(
     if left:
         assert json.loads(held)["Path"] == Place("prod").lock_id
         for process in providers:
-            with contextlib.suppress(
-                psutil.NoSuchProcess
-            ):  # one that only answered questions has ended by itself
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
     _, alive = psutil.wait_procs(providers, timeout=10)
     assert alive == []

@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PICTURES = Path(__file__).parents[2] / "docs/pictures"
-PATIENCE_MILLISECONDS = 30_000
+PATIENCE_MILLISECONDS = 60_000
 RECOVERY_MILLISECONDS = 150_000
 
 
