@@ -19,9 +19,9 @@ help: ## Show this list
 demo: .venv/.ready-demo ## The main job, live in the terminal; ONCE=1 ends by itself, else the Prefect UI stays until Ctrl-C
 	@$(CONTAINED) $(BIN)/backstop demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
 
-# Four workers for two cores: each waits most of its time, for alarms, locks and services to come up.
+# Three workers for two cores: each waits for a third of its time; a fourth only makes them wait for each other.
 test: lint ## Lint, types, import contracts and every test; ARGS='tests/rules -k name' selects
-	@$(CONTAINED) --strict $(BIN)/pytest -n 4 --dist loadgroup $(ARGS) || { \
+	@$(CONTAINED) --strict $(BIN)/pytest -n 3 --dist loadgroup $(ARGS) || { \
 		echo 'What failed among its neighbours is tried once more, alone on the machine; that decides.'; \
 		$(CONTAINED) --strict $(BIN)/pytest --last-failed --last-failed-no-failures=none; }
 

@@ -33,6 +33,7 @@ class SourceGraph:
 
     root: Path
     _modules: dict[str, Module | None] = field(default_factory=dict)
+    _rules: dict[str, Module] = field(default_factory=dict)
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def module(self, name: str) -> Module | None:
@@ -55,7 +56,9 @@ class SourceGraph:
         path = self.root / f"{where.replace('.', '/')}.py"
         if not where.startswith("rules.") or not path.is_file():
             return None
-        found = _read(where, path).definitions.get(what)
+        if where not in self._rules:
+            self._rules[where] = _read(where, path)
+        found = self._rules[where].definitions.get(what)
         return found if isinstance(found, ast.FunctionDef) else None
 
     def resolve(self, module: Module, expression: ast.expr) -> str:

@@ -122,7 +122,7 @@ def world(prefect_server: str, tmp_path: Path) -> Iterator[LeftLying]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Alertmanager)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     with get_client(sync_client=True) as client:
         board = wire(tmp_path / "board")
         janitor = JanitorWorld(client, open_ledger(), make_environment(fresh_name()), board)

@@ -49,7 +49,7 @@ def heard(github_home: Path) -> Iterator[list[tuple[dict[str, str], bytes]]]:
     """What a webhook's receiver gets: headers and body of each event."""
     _Hears.heard = []
     server = HTTPServer(("127.0.0.1", 0), _Hears)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     (github_home / "github-webhook.url").write_text(f"http://127.0.0.1:{server.server_port}/alarms/github")
     yield _Hears.heard
     (github_home / "github-webhook.url").unlink()

@@ -46,7 +46,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answers]]:
     handler = type("Answers", (_Answers,), {"body": json.dumps(HEALTHY).encode()})
     listening = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     handler.url = f"http://127.0.0.1:{listening.server_port}"  # type: ignore[attr-defined]  # made for this test
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
     yield handler
     listening.shutdown()
     listening.server_close()

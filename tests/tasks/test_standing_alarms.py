@@ -57,7 +57,7 @@ def alertmanager(status: int, body: bytes) -> Iterator[tuple[str, list[tuple[str
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/", asked
     finally:

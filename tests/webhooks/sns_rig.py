@@ -159,7 +159,7 @@ def certificate_host(folder: Path, *signers: Signer) -> Iterator[tuple[str, Path
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     address = f"localhost:{server.server_address[1]}"
     for number, signer in enumerate(signers):
