@@ -84,7 +84,8 @@ def fill(page: Page, deployment: str, parameters: dict[str, str]) -> None:
 
 def submit(page: Page) -> None:
     """Send the form, and go to the run."""
-    page.get_by_role("button", name="Submit", exact=True).click()
+    # By its key: on a busy machine a notice of Prefect's («Oops») may lie over the button.
+    page.get_by_role("button", name="Submit", exact=True).press("Enter")
     # The form leaves for its deployment's page by itself: a click before that is undone by it.
     page.wait_for_url(re.compile(r"/deployments/deployment/[^/?]+(\?.*)?$"))
     page.get_by_role("button", name="View run").last.click()
