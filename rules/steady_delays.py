@@ -19,6 +19,8 @@ def later_cron(expression: str, minutes: int) -> str:
     Raises:
         ValueError: its minute is not one plain number, or the hour would be over.
     """
+    if minutes == 0:
+        return expression
     minute, rest = expression.split(maxsplit=1)
     if not minute.isdecimal() or int(minute) + minutes > 59:
         raise ValueError(f"`{expression}` cannot begin {minutes} minutes later within its hour")

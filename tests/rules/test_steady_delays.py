@@ -20,6 +20,7 @@ def test_a_delay_is_always_the_same_and_spread_over_names() -> None:
 def test_a_cron_expression_is_moved_within_its_hour() -> None:
     """Its other fields stay; what would leave the hour, or names no plain minute, is refused."""
     assert later_cron("0 4 * * 1", 55) == "55 4 * * 1"
+    assert later_cron("*/5 * * * *", 0) == "*/5 * * * *"
     for refused in ("10 4 * * *", "*/5 * * * *"):
         with pytest.raises(ValueError, match="within its hour"):
             later_cron(refused, 55)
