@@ -9,6 +9,7 @@ in it is such a point too.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pickle
 import signal
@@ -19,8 +20,12 @@ from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 from rules.outcomes import Ending, Outcome
+
+_FOR_ALL = dict(os.environ)
+"""The environment while tests are collected: a test may point at an AWS that is gone afterwards."""
 
 FILES = "BACKSTOP_SWEEP_FILES"
 """Variable of a world's start: the folder whose changes are boundaries as well."""
@@ -66,9 +71,14 @@ class Death:
 
 
 def forkserver() -> ForkServerContext:
-    """A server that has everything imported and runs no thread: its children start in milliseconds."""
+    """A server that has everything imported and runs no thread: its children start in milliseconds.
+
+    Whichever test starts it, its children inherit no more than what holds for all of them.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.preloaded"])
+    with patch.dict(os.environ, _FOR_ALL, clear=True):
+        multiprocessing.forkserver.ensure_running()
     return context
 
 

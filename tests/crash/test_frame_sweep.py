@@ -49,8 +49,6 @@ class Switches:
             "BACKSTOP_DELAY_SCALE": "0.02",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
-            # The fork server may have been started beside a sandbox, whose AWS is gone by now.
-            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
         }
         return start_recovery, (self.board,), settings
 

@@ -77,7 +77,7 @@ def test_too_few_runs_here_are_helped_out_from_elsewhere(ledger: Ledger) -> None
     _carried_out(ledger, 80, 30.0, environment="staging")
 
     found = _foretold(opened(ledger), plan())
-    assert (found.runs, found.middle, found.everywhere) == (ENOUGH, 10.0, True)
+    assert (found.runs, found.bound, found.everywhere) == (ENOUGH, 50.0, True)
 
 
 def _story(ledger: Ledger, prediction: Prediction | None, **values: object) -> Story:

@@ -25,6 +25,7 @@ from rules.outcomes import Ending
 from rules.severity import Tier
 from sandbox import breaking, faults
 from sandbox.world import Sandbox
+from tasks._terraform_survivors import nobody_left_from
 from tasks.drill_faults import Wish, inject_fault, prepare_fault, undo_fault
 from tests.flows.broken_canary import Production, steps, with_terraform
 
@@ -90,7 +91,7 @@ def test_a_living_terraform_of_this_host_is_not_robbed(locked: Production, tmp_p
     alive = shutil.copy(str(shutil.which("sleep")), tmp_path / "terraform")
     running = subprocess.Popen([alive, "60"], cwd=tmp_path, start_new_session=True)
     try:
-        breaking._lock(locked.sandbox, "prod", f"root@{socket.gethostname()}", datetime.now(UTC))
+        breaking._lock(locked.sandbox, "prod", f"root@{socket.gethostname()}", taken := datetime.now(UTC))
         before = locked.lock()
         outcome = recover.fn(locked.environment, request=PAST)
     finally:
@@ -99,10 +100,9 @@ def test_a_living_terraform_of_this_host_is_not_robbed(locked: Production, tmp_p
 
     assert outcome.ending in (Ending.REFUSED, Ending.NOT_RECOVERED)
     assert locked.lock() == before
-    # Tests beside this one run Terraforms on this host too; they end soon.
-    locked.sandbox.wait_for(
-        lambda: recover.fn(locked.environment, request=PAST).ending is Ending.RECOVERED, "it recovers"
-    )
+    # Tests beside this one run Terraforms on this host too.
+    locked.sandbox.wait_for(lambda: nobody_left_from(taken), "the neighbours' Terraforms end")
+    assert recover.fn(locked.environment, request=PAST).ending is Ending.RECOVERED
 
 
 def test_a_lock_that_goes_away_by_itself_is_waited_for(locked: Production) -> None:
